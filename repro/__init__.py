@@ -1,0 +1,1 @@
+"""The reproducibility harness around :mod:`irllrec`: pipeline stages, statistics, tables, commands."""

@@ -1,0 +1,74 @@
+"""Where everything lies: the only module that spells out paths of a checkout."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from repro.errors import ReproError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below one project root."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> Layout:
+        """Return the layout of the checkout around ``start`` (default: the working directory).
+
+        ``REPRO_ROOT`` overrides the search.
+
+        Raises:
+            ReproError: If no folder from here upwards holds params.yaml and dvc.yaml.
+        """
+        named = os.environ.get("REPRO_ROOT")
+        here = Path(named) if named else (start or Path.cwd())
+        for folder in (here.resolve(), *here.resolve().parents):
+            if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
+                return cls(folder)
+            if named:
+                break
+        raise ReproError(
+            f"{here} is not inside an irllrec-repro checkout (no params.yaml beside dvc.yaml): "
+            "change into one, or name it in REPRO_ROOT."
+        )
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def sources(self) -> Path:
+        return self.root / "data" / "sources.yaml"
+
+    @property
+    def published(self) -> Path:
+        return self.root / "data" / "published"
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results"
+
+    @property
+    def state(self) -> Path:
+        """Scratch that survives DVC deleting stage outputs; never tracked."""
+        return self.root / ".repro"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.state / "checkpoints"
+
+    def raw(self, dataset: str) -> Path:
+        return self.root / "data" / "raw" / dataset
+
+    def prepared(self, dataset: str) -> Path:
+        return self.root / "data" / "prepared" / dataset
+
+    def text(self, dataset: str) -> Path:
+        return self.root / "data" / "text" / dataset
+
+    def run(self, dataset: str, backbone: str, variant: str) -> Path:
+        return self.root / "runs" / dataset / backbone / variant

@@ -1,0 +1,237 @@
+"""params.yaml as typed records; every unknown, unused or impossible entry is refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from repro.errors import ReproError
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
+Drop = Literal["IA", "PAIR", "TRAN", "ITM", "PROFILE", "GSL", "MOMENTUM", "NOISE", "TEXT", "COT"]
+Fidelity = Literal["code", "paper"]
+
+
+class Record(BaseModel):
+    """Base of every section: immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Protocol(Record):
+    """How a ranking is judged."""
+
+    mask: Literal["train", "train+valid"]
+    cutoffs: tuple[Annotated[int, Field(ge=1, le=100)], ...] = Field(min_length=1)
+    metrics: tuple[Literal["recall", "ndcg", "precision", "hit", "mrr"], ...] = Field(min_length=1)
+
+
+class Training(Record):
+    """How long and in what steps every cell is trained."""
+
+    embedding_size: int = Field(ge=1, le=4096)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    max_epochs: int = Field(ge=1)
+    validate_every: int = Field(ge=1)
+    patience: int = Field(ge=1)
+    stop_on: str = Field(
+        pattern=r"^(recall|ndcg|precision|hit|mrr)@[1-9][0-9]?$|^(recall|ndcg|precision|hit|mrr)@100$"
+    )
+
+
+class Engine(Record):
+    """How the work is done; no number in a table depends on it."""
+
+    device: str = Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")
+    workers: Literal["auto"] | Annotated[int, Field(ge=1)]
+
+
+class Statistics(Record):
+    """How two rows of a table are compared."""
+
+    alpha: float = Field(gt=0, lt=1)
+    correction: Literal["holm", "bh"]
+    equivalence_margin: float = Field(gt=0)
+    bootstrap_samples: int = Field(ge=100)
+    randomisation_samples: int = Field(ge=100)
+    seed: int
+
+
+class Split(Record):
+    """How a data set is divided into training, validation and test interactions."""
+
+    how: Literal["given", "ratio", "time"]
+    ratio: tuple[float, float, float] = (3, 1, 1)
+    seed: int = 2023
+
+
+class Text(Record):
+    """How a data set's text becomes vectors."""
+
+    summarizer: Literal["extractive", "upstream", "pinned"]
+    embedder: Literal["lsa", "vectors", "sentence-transformers"]
+    dimension: int = Field(default=64, ge=1)
+    model: str | None = None
+    summaries: str | None = None
+
+    @model_validator(mode="after")
+    def _pieces_are_named(self) -> Text:
+        if self.embedder == "sentence-transformers" and not self.model:
+            raise ValueError("embedder sentence-transformers needs `model`, the folder of a local model")
+        if self.summarizer == "pinned" and not self.summaries:
+            raise ValueError("summarizer pinned needs `summaries`, the file to replay")
+        return self
+
+
+class Dataset(Record):
+    """One data set of the grid."""
+
+    origin: Literal["generated", "fetched", "imported"]
+    split: Split
+    text: Text | None = None
+    seeds: tuple[int, ...] = Field(min_length=1)
+
+
+class Generated(Record):
+    """The sizes of an embedded data set."""
+
+    users: int = Field(ge=10)
+    items: int = Field(ge=10)
+    interactions: int = Field(ge=30)
+    intents: int = Field(ge=2, le=24)
+    seed: int
+
+
+class Override(Record):
+    """Settings that hold for one cell only."""
+
+    backbone: dict[str, Any] = {}
+    objective: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    fidelity: Fidelity | None = None
+
+
+class Cell(Record):
+    """One trained thing: a backbone under an objective on a data set, over all seeds."""
+
+    dataset: Name
+    backbone: Name
+    objective: Name
+    variant: Name
+    inputs: str
+    code: str | None = None
+    drop: tuple[Drop, ...] = ()
+    settings: str = "default"
+    override: Override = Override()
+
+
+class Params(Record):
+    """The whole file; ``datasets.NAME.text`` is filled in from the section ``text``."""
+
+    protocol: Protocol
+    fidelity: Fidelity
+    training: Training
+    engine: Engine
+    statistics: Statistics
+    datasets: dict[Name, Dataset]
+    text: dict[Name, Text] = {}
+    generated: dict[Name, Generated]
+    backbones: dict[Name, dict[str, Any]]
+    objectives: dict[Name, dict[str, Any]]
+    cells: dict[Name, Cell]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_stands_apart(cls, content: Any) -> Any:
+        """Copy each entry of ``text`` to its data set; DVC makes one text stage per entry there."""
+        if not isinstance(content, dict) or not isinstance(content.get("datasets"), dict):
+            return content
+        texts = content.get("text") or {}
+        datasets = dict(content["datasets"])
+        for name, dataset in datasets.items():
+            if isinstance(dataset, dict) and dataset.get("text") is not None:
+                raise ValueError(f"datasets.{name}.text should stand under `text` as {name}: move it there")
+        for name, entry in texts.items() if isinstance(texts, dict) else ():
+            if name not in datasets:
+                raise ValueError(
+                    f"text.{name} names no data set ({', '.join(datasets)}): remove it"
+                )
+            if isinstance(datasets[name], dict):
+                datasets[name] = {**datasets[name], "text": entry}
+        return {**content, "datasets": datasets, "text": texts}
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Params:
+        for key, cell in self.cells.items():
+            for section, name in (
+                ("datasets", cell.dataset),
+                ("backbones", cell.backbone),
+                ("objectives", cell.objective),
+            ):
+                known = getattr(self, section)
+                if name not in known:
+                    raise ValueError(
+                        f"cells.{key} names {name!r}, which is not under `{section}` ({', '.join(known)})"
+                    )
+            code = f"irllrec/objectives/{cell.objective.replace('-', '_')}.py"
+            if cell.code not in (None, code):
+                raise ValueError(f"cells.{key}.code is {cell.code!r} and should be {code}")
+            if key != f"{cell.dataset}-{cell.backbone}-{cell.variant}":
+                raise ValueError(
+                    f"cells.{key} should be called {cell.dataset}-{cell.backbone}-{cell.variant}"
+                )
+        for name, dataset in self.datasets.items():
+            if (dataset.origin == "generated") != (name in self.generated):
+                raise ValueError(
+                    f"datasets.{name} has origin {dataset.origin!r}: exactly the generated data sets "
+                    "stand under `generated`"
+                )
+        return self
+
+
+def load_params(path: Path) -> Params:
+    """Return the checked content of params.yaml.
+
+    Raises:
+        ReproError: Naming the file, the key, the value and what is allowed.
+    """
+    try:
+        return parse_params(path.read_text(encoding="utf-8"), path)
+    except FileNotFoundError:
+        raise ReproError(f"{path} is missing: restore it with `git checkout {path.name}`.") from None
+
+
+def parse_params(text: str, path: Path) -> Params:
+    """Return the checked content of ``text``; ``path`` names it in errors.
+
+    Raises:
+        ReproError: As ``load_params``.
+    """
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ReproError(f"{path} is not valid YAML: {str(error).splitlines()[0]}; mend that line.") from None
+    if not isinstance(content, dict):
+        raise ReproError(f"{path} holds no sections: restore it with `git checkout {path.name}`.")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise ReproError(_sentence(path, error)) from None
+
+
+def _sentence(path: Path, error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    if first["type"] == "extra_forbidden":
+        return f"{path}: unknown key `{key}`: remove it, or check its spelling."
+    if first["type"] == "missing":
+        return f"{path}: the key `{key}` is missing: add it."
+    if first["type"] == "value_error":
+        return (
+            f"{path}: {first['ctx']['error']}." if not key else f"{path}: `{key}`: {first['ctx']['error']}."
+        )
+    return f"{path}: `{key}` is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}."

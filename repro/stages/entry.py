@@ -1,0 +1,66 @@
+"""How a pipeline stage starts and ends: quiet threads before torch, one sentence after a failure."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from repro.failures import DONE, explain
+
+FAILURE_FILE = "REPRO_FAILURE_FILE"
+VERBOSITY = "REPRO_VERBOSITY"
+
+
+def run(main: Callable[[list[str]], object]) -> NoReturn:
+    """Run ``main`` on the command line's arguments and leave the process with its exit code.
+
+    0 done, 1 the user's mistake in one sentence, 130 interrupted, 2 our bug (its traceback goes to
+    a log file). A stage imports torch inside ``main``, so that the settings made here reach it.
+
+    Args:
+        main: Takes the arguments without the program's name; an integer it returns is the code.
+    """
+    quiet_threads()
+    if os.environ.get(VERBOSITY) != "quiet":
+        print(f"→ {_stage_name()}", file=sys.stderr, flush=True)
+    try:
+        result = main(sys.argv[1:])
+    except SystemExit:
+        raise
+    except BaseException as error:
+        sys.exit(_report(error))
+    sys.exit(result if isinstance(result, int) else DONE)
+
+
+def quiet_threads() -> None:
+    """Let idle threads sleep instead of spin; call before torch is imported.
+
+    Several seeds train side by side with one thread each; spinning OpenMP threads would take
+    the processor from them.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def _stage_name() -> str:
+    return " ".join([Path(sys.argv[0]).stem, *sys.argv[1:]])
+
+
+def _report(error: BaseException) -> int:
+    state = Path(os.environ.get("REPRO_ROOT") or Path.cwd()) / ".repro"
+    failure = explain(error, state)
+    named = os.environ.get(FAILURE_FILE)
+    if named:
+        record = {"code": failure.code, "sentence": failure.sentence, "stage": _stage_name()}
+        try:
+            Path(named).write_text(json.dumps(record), encoding="utf-8")
+        except OSError:
+            named = None
+    if not named:
+        print(failure.sentence, file=sys.stderr, flush=True)
+    return failure.code
