@@ -1,0 +1,138 @@
+"""Stage embed: turn summaries into vectors of profiles and of intents."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import logging
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from irllrec.data.prepared import load_ids
+from irllrec.data.storage import write_json
+from irllrec.errors import TextError
+from irllrec.text.embeddings import (
+    ARRAY_NAMES,
+    FloatArray,
+    TextVectors,
+    check_node_counts,
+    load_text_vectors,
+    normalise_rows,
+    save_text_vectors,
+)
+from irllrec.text.encoder import SentenceEncoder
+from irllrec.text.lsa import embed_by_lsa
+from irllrec.text.records import ROLES, NodeIds, Summary, check_coverage, read_summaries
+from repro.layout import Layout
+from repro.params import Text
+from repro.stages.entry import run
+from repro.stages.summarize import text_settings
+
+Texts = dict[str, list[str]]
+
+
+def main(argv: list[str]) -> None:
+    """Embed the summaries of the data set named in ``argv``; writes vectors.npz and embedding.json."""
+    parser = argparse.ArgumentParser(prog="python -m repro.stages.embed", description=__doc__)
+    parser.add_argument("dataset", help="a name under `datasets` in params.yaml")
+    name = parser.parse_args(argv).dataset
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
+    layout = Layout.find()
+    settings = text_settings(layout, name)
+    prepared = layout.prepared(name)
+    ids = NodeIds(tuple(load_ids(prepared, "user")), tuple(load_ids(prepared, "item")))
+    path = layout.text(name) / "summaries.jsonl"
+    summaries = check_coverage(read_summaries(path), ids, str(path))
+    texts = texts_of(summaries)
+    vectors, model = embed(layout, settings, prepared, texts)
+    check_node_counts(vectors, len(ids.users), len(ids.items), name)
+    _check_not_all_zero(vectors, name)
+    save_text_vectors(layout.text(name) / "vectors.npz", vectors)
+    record = provenance(settings, model, summaries, texts, vectors)
+    record["summaries_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    write_json(layout.text(name) / "embedding.json", record)
+
+
+def texts_of(summaries: Sequence[Summary]) -> Texts:
+    """Return the texts to embed by the name of their matrix; intents are joined with ``"; "``."""
+    texts: Texts = {}
+    for role in ROLES:
+        of_role = [summary for summary in summaries if summary.role == role]
+        texts[f"{role}_profile"] = [summary.profile for summary in of_role]
+        texts[f"{role}_intent"] = ["; ".join(summary.intents) for summary in of_role]
+    return texts
+
+
+def embed(layout: Layout, settings: Text, prepared: Path, texts: Texts) -> tuple[TextVectors, str | None]:
+    """Return the vectors by the embedder that ``settings`` name, and the name of its model."""
+    groups = [texts[name] for name in ARRAY_NAMES]
+    model = None
+    if settings.embedder == "vectors":
+        given = load_text_vectors(prepared / "vectors.npz")
+        matrices = [normalise_rows(getattr(given, name)) for name in ARRAY_NAMES]
+    elif settings.embedder == "sentence-transformers":
+        assert settings.model is not None
+        matrices = _encode(layout.root / Path(settings.model).expanduser(), groups)
+        model = Path(settings.model).name
+    else:
+        matrices = embed_by_lsa(groups, settings.dimension)
+    return TextVectors(**dict(zip(ARRAY_NAMES, matrices, strict=True))), model
+
+
+def _encode(folder: Path, groups: Sequence[Sequence[str]]) -> list[FloatArray]:
+    encoder = SentenceEncoder(folder)
+    with Progress(console=Console(stderr=True)) as progress:
+        return [
+            encoder.encode(group, _reporter(progress, name, len(group)))
+            for name, group in zip(ARRAY_NAMES, groups, strict=True)
+        ]
+
+
+def _reporter(progress: Progress, name: str, total: int) -> Callable[[int, int], None]:
+    task = progress.add_task(f"embedding {name.replace('_', ' ')}s", total=total)
+    return lambda done, _: progress.update(task, completed=done)
+
+
+def _check_not_all_zero(vectors: TextVectors, name: str) -> None:
+    for array in ARRAY_NAMES:
+        if not getattr(vectors, array).any():
+            raise TextError(
+                f"Every {array.replace('_', ' ')} vector of {name} is zero: "
+                "check that its summaries hold text the embedder knows."
+            )
+
+
+def provenance(
+    settings: Text, model: str | None, summaries: Sequence[Summary], texts: Texts, vectors: TextVectors
+) -> dict[str, Any]:
+    """Return what embedding.json says: how the vectors were made, and how many nodes have any."""
+    coverage = {
+        name: {
+            "nodes": len(texts[name]),
+            "empty_texts": sum(1 for text in texts[name] if not text.strip()),
+            "zero_rows": int((~np.asarray(getattr(vectors, name)).any(axis=1)).sum()),
+        }
+        for name in ARRAY_NAMES
+    }
+    models = sorted({summary.model for summary in summaries if summary.model is not None})
+    return {
+        "summarizer": settings.summarizer,
+        "summary_models": models,
+        "summary_fallbacks": dict(Counter(summary.fallback for summary in summaries if summary.fallback)),
+        "embedder": settings.embedder,
+        "model": model,
+        "dimension": {"profile": vectors.user_profile.shape[1], "intent": vectors.user_intent.shape[1]},
+        "dimension_asked": settings.dimension if settings.embedder == "lsa" else None,
+        "coverage": coverage,
+    }
+
+
+if __name__ == "__main__":
+    run(main)
