@@ -157,9 +157,7 @@ class Params(Record):
                 raise ValueError(f"datasets.{name}.text should stand under `text` as {name}: move it there")
         for name, entry in texts.items() if isinstance(texts, dict) else ():
             if name not in datasets:
-                raise ValueError(
-                    f"text.{name} names no data set ({', '.join(datasets)}): remove it"
-                )
+                raise ValueError(f"text.{name} names no data set ({', '.join(datasets)}): remove it")
             if isinstance(datasets[name], dict):
                 datasets[name] = {**datasets[name], "text": entry}
         return {**content, "datasets": datasets, "text": texts}

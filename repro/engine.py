@@ -1,0 +1,219 @@
+"""Brings cells up to date through DVC: says what it will run and how long, passes Ctrl-C on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from repro.errors import ReproError
+from repro.failures import INTERRUPTED, OUR_BUG
+from repro.layout import Layout
+from repro.processes import refuse_second_pipeline, wait_and_pass_signals
+from repro.stages.entry import FAILURE_FILE, VERBOSITY, quiet_threads
+from repro.workload import Work, estimate
+
+if TYPE_CHECKING:
+    from repro.params import Cell, Params
+
+
+class StageBugError(Exception):
+    """A stage ended with a bug of ours, whose log it has already written."""
+
+
+def bring_up_to_date(
+    layout: Layout,
+    keys: Sequence[str],
+    *,
+    run: bool = True,
+    say: Callable[[str], None] | None = None,
+    tables: bool = False,
+) -> Work:
+    """Make the results of the cells ``keys`` current and return what had to run.
+
+    Args:
+        layout: The checkout.
+        keys: Keys of cells in params.yaml.
+        run: False reads only, and names what is missing or out of date.
+        say: Takes the sentence that says what will run; default is a line on stderr.
+        tables: Also the stages ``compare`` and ``tabulate`` of the cells' data sets.
+
+    Raises:
+        ReproError: If a cell is not in the grid, raw data are missing, something is out of date and
+            ``run`` is False, another pipeline is at work, or a stage fails.
+        KeyboardInterrupt: After Ctrl-C, once every process of the pipeline has ended.
+    """
+    from repro.params import load_params
+
+    params = load_params(layout.params)
+    cells = _cells(layout, params, keys, run=run)
+    require_raw_data(layout, params, sorted({cell.dataset for cell in cells.values()}))
+    targets = _targets(cells, tables=tables)
+    work = estimate(layout, params, cells, stale_stages(layout, targets), tables=tables)
+    if not work.stages:
+        return work
+    if not run:
+        raise ReproError(f"Not up to date: {', '.join(work.stages)}: run the same command without --no-run.")
+    (say or _say_on_stderr)(work.sentence())
+    reproduce(layout, targets)
+    return work
+
+
+def stale_stages(layout: Layout, targets: Sequence[str] = ()) -> list[str]:
+    """Return the stages, with all they depend on, that DVC would run again (default: all).
+
+    Raises:
+        ReproError: If DVC cannot read the pipeline, or another process holds its lock.
+    """
+    prepare_repository(layout)
+    command = [
+        sys.executable,
+        "-m",
+        "dvc",
+        "status",
+        "--json",
+        *(("--with-deps",) if targets else ()),
+        *targets,
+    ]
+    done = subprocess.run(
+        command, cwd=layout.root, env=_environment(layout), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise ReproError(_dvc_sentence(layout, done.stderr))
+    return [name.split(":")[-1] for name in json.loads(done.stdout or "{}")]
+
+
+def reproduce(layout: Layout, targets: Sequence[str] = ()) -> None:
+    """Run ``dvc repro`` on ``targets`` (default: all) in a process group of its own.
+
+    What DVC itself prints goes to ``.repro/logs/dvc.log``; the stages write to stderr.
+
+    Raises:
+        ReproError: With the sentence of the stage that failed.
+        StageBugError: If a stage failed through a bug of ours.
+        KeyboardInterrupt: After Ctrl-C or a termination signal, once the whole group has ended.
+    """
+    prepare_repository(layout)
+    refuse_second_pipeline(layout)
+    logs = layout.state / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    failure = logs / f"failure-{os.getpid()}.json"
+    failure.unlink(missing_ok=True)
+    environment = {**_environment(layout), FAILURE_FILE: str(failure)}
+    verbose = os.environ.get(VERBOSITY) == "verbose"
+    try:
+        with (logs / "dvc.log").open("w", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "dvc", "repro", *targets],
+                cwd=layout.root,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr.fileno() if verbose else log,
+                start_new_session=True,
+            )
+            code = wait_and_pass_signals(process)
+        if code != 0:
+            _raise_for(layout, failure)
+    finally:
+        failure.unlink(missing_ok=True)
+
+
+def pin(layout: Layout, path: Path) -> None:
+    """Record the raw data folder ``path`` with ``dvc add``, which writes ``<path>.dvc``.
+
+    Raises:
+        ReproError: If DVC refuses; the sentence is DVC's own.
+    """
+    prepare_repository(layout)
+    command = [sys.executable, "-m", "dvc", "add", "--quiet", str(path.relative_to(layout.root))]
+    done = subprocess.run(
+        command, cwd=layout.root, env=_environment(layout), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise ReproError(_dvc_sentence(layout, done.stderr))
+
+
+def prepare_repository(layout: Layout) -> None:
+    """Let DVC work in an unpacked release, where there is no git: it refuses without this setting."""
+    if (layout.root / ".git").exists():
+        return
+    local = layout.root / ".dvc" / "config.local"
+    existing = local.read_text(encoding="utf-8") if local.is_file() else ""
+    if "no_scm" not in existing:
+        local.parent.mkdir(exist_ok=True)
+        local.write_text(existing + "[core]\n    no_scm = true\n", encoding="utf-8")
+
+
+def require_raw_data(layout: Layout, params: Params, datasets: Sequence[str]) -> None:
+    """Check that the data sets which the pipeline cannot make itself are there.
+
+    Raises:
+        ReproError: Naming the first that is missing and the command that brings it.
+    """
+    for name in datasets:
+        if params.datasets[name].origin == "generated" or layout.raw(name).is_dir():
+            continue
+        fetched = params.datasets[name].origin == "fetched"
+        fix = f"`repro data fetch {name}`" if fetched else f"`repro data import {name} --interactions FILE`"
+        raise ReproError(
+            f"The data set {name} is not here ({layout.raw(name)} is missing): bring it with {fix}."
+        )
+
+
+def _cells(layout: Layout, params: Params, keys: Sequence[str], *, run: bool) -> dict[str, Cell]:
+    missing = [key for key in keys if key not in params.cells]
+    if missing:
+        fix = "run the same command without --no-run" if not run else "`repro grid add` adds it"
+        raise ReproError(f"{layout.params}: not in the grid: {', '.join(missing)}: {fix}.")
+    return {key: params.cells[key] for key in dict.fromkeys(keys)}
+
+
+def _targets(cells: dict[str, Cell], *, tables: bool) -> list[str]:
+    targets = [f"evaluate@{key}" for key in cells]
+    if tables:
+        datasets = dict.fromkeys(cell.dataset for cell in cells.values())
+        targets += [f"{stage}@{name}" for name in datasets for stage in ("compare", "tabulate")]
+    return targets
+
+
+def _environment(layout: Layout) -> dict[str, str]:
+    """Return the environment of DVC and its stages: this Python first, threads that sleep."""
+    quiet_threads()
+    folder = str(Path(sys.executable).parent)
+    return {
+        **os.environ,
+        "PATH": folder + os.pathsep + os.environ.get("PATH", os.defpath),
+        "REPRO_PYTHON": sys.executable,
+        "REPRO_ROOT": str(layout.root),
+        "DVC_NO_ANALYTICS": "1",
+    }
+
+
+def _raise_for(layout: Layout, failure: Path) -> None:
+    try:
+        record = json.loads(failure.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        log = layout.state / "logs" / "dvc.log"
+        raise ReproError(f"The pipeline stopped; DVC's words are above, its log is {log}.") from None
+    if record["code"] == INTERRUPTED:
+        raise KeyboardInterrupt
+    if record["code"] == OUR_BUG:
+        raise StageBugError(f"stage {record['stage']}: {record['sentence']}")
+    raise ReproError(record["sentence"])
+
+
+def _dvc_sentence(layout: Layout, stderr: str) -> str:
+    if "Unable to acquire lock" in stderr or "is busy" in stderr:
+        return f"Another DVC command is at work in {layout.root}: wait for it to end, or stop it."
+    errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
+    first = errors[0] if errors else (stderr.strip().splitlines() or ["no message"])[-1]
+    return f"DVC stopped: {first.rstrip('.')}; mend that and run again."
+
+
+def _say_on_stderr(sentence: str) -> None:
+    if os.environ.get(VERBOSITY) != "quiet":
+        print(sentence, file=sys.stderr, flush=True)

@@ -1,0 +1,113 @@
+"""What has to run before some cells can be read, and about how long it takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from repro.layout import Layout
+
+if TYPE_CHECKING:
+    from repro.params import Cell, Params
+
+_PER_CELL = ("train", "evaluate")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What has to run before the wanted cells can be read."""
+
+    stages: tuple[str, ...]
+    """Names of the stages, in the order of the pipeline."""
+    seconds: float | None
+    """Expected wall time from earlier runs, None where a cell has never been trained."""
+
+    def sentence(self) -> str:
+        """Return what will run and about how long, for the user."""
+        time = "the time is not known yet" if self.seconds is None else f"about {_spoken(self.seconds)}"
+        shown = ", ".join(self.stages[:6])
+        more = f" and {len(self.stages) - 6} more" if len(self.stages) > 6 else ""
+        count = f"{len(self.stages)} stage{'s' if len(self.stages) != 1 else ''}"
+        return f"Running {count} through DVC ({shown}{more}); {time}."
+
+
+def estimate(
+    layout: Layout, params: Params, cells: dict[str, Cell], stale: Sequence[str], *, tables: bool = False
+) -> Work:
+    """Return the work that ``stale`` stages cause for ``cells``, with the time earlier runs took.
+
+    A stage whose input is made again counts as well, though DVC skips it if the input comes out equal.
+    """
+    datasets = list(dict.fromkeys(cell.dataset for cell in cells.values()))
+    chains = {name: _text_stages(params, name) for name in datasets}
+    touched = set(stale)
+    stages: list[str] = []
+    for name in datasets:
+        renewed = False
+        for stage in chains[name]:
+            renewed = renewed or stage in touched
+            stages += [stage] if renewed else []
+    seconds: float | None = 0.0
+    for key, cell in cells.items():
+        renewed = any(stage in stages for stage in _read_by(cell))
+        for stage in (f"{step}@{key}" for step in _PER_CELL):
+            renewed = renewed or stage in touched
+            stages += [stage] if renewed else []
+        if f"train@{key}" in stages:
+            took = _earlier_seconds(layout, cell)
+            seconds = None if took is None or seconds is None else seconds + took
+    for name in datasets if tables else ():
+        renewed = any(cells[s.partition("@")[2]].dataset == name for s in stages if s.startswith("evaluate@"))
+        for stage in (f"compare@{name}", f"tabulate@{name}"):
+            renewed = renewed or stage in touched
+            stages += [stage] if renewed else []
+    known = set(stages)
+    stages += [stage for stage in stale if stage not in known]
+    overhead = 3.0 + 1.5 * len(stages)
+    return Work(tuple(stages), None if seconds is None else seconds + overhead)
+
+
+def _text_stages(params: Params, dataset: str) -> list[str]:
+    generated = [f"generate@{dataset}"] if dataset in params.generated else []
+    text = [f"summarize@{dataset}", f"embed@{dataset}"] if dataset in params.text else []
+    return [*generated, f"prepare@{dataset}", *text]
+
+
+def _read_by(cell: Cell) -> list[str]:
+    producer = "embed" if cell.inputs.startswith("data/text/") else "prepare"
+    return [f"prepare@{cell.dataset}", f"{producer}@{cell.dataset}"]
+
+
+def _earlier_seconds(layout: Layout, cell: Cell) -> float | None:
+    """Return the wall seconds of the cell's last training, else of another cell of its data set."""
+    own = layout.run(cell.dataset, cell.backbone, cell.variant) / "run.json"
+    others = sorted((layout.root / "runs" / cell.dataset).glob("*/*/run.json"))
+    for path in (own, *others):
+        seconds = _wall_seconds(path)
+        if seconds is not None:
+            return seconds
+    return None
+
+
+def _wall_seconds(path: Path) -> float | None:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if isinstance(record.get("wall_seconds"), int | float):
+        return float(record["wall_seconds"])
+    per_seed = record.get("per_seed")
+    if isinstance(per_seed, dict):
+        return float(sum(entry.get("wall_seconds", 0.0) for entry in per_seed.values()))
+    return None
+
+
+def _spoken(seconds: float) -> str:
+    if seconds < 90:
+        return f"{round(seconds)} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
