@@ -1,0 +1,31 @@
+"""The text tower: a two-layer perceptron between text vectors and embeddings."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Projector(nn.Module):
+    """``Linear(in, (D+d)//2) → LeakyReLU → Linear(·, out)``, Xavier weights, default biases.
+
+    Source: RLMRec's projection head. LeakyReLU has torch's slope of 0.01.
+    """
+
+    def __init__(self, *, input_size: int, output_size: int, generator: torch.Generator) -> None:
+        super().__init__()
+        hidden_size = (input_size + output_size) // 2
+        self.hidden = nn.Linear(input_size, hidden_size)
+        self.output = nn.Linear(hidden_size, output_size)
+        for layer in (self.hidden, self.output):
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+            bound = layer.in_features**-0.5
+            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+
+    def forward(self, rows: Float[Tensor, "row input"]) -> Float[Tensor, "row output"]:
+        """Return the projected rows."""
+        projected: Tensor = self.output(
+            nn.functional.leaky_relu(self.hidden(rows), negative_slope=0.01)
+        )
+        return projected

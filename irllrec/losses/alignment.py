@@ -1,0 +1,119 @@
+"""Alignment of two views of the same nodes over a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from irllrec.losses.contrastive import floored_contrast, info_nce, unit_rows
+from irllrec.types import Batch
+
+
+@dataclass(frozen=True)
+class BatchRows:
+    """The distinct rows of a batch and how often each stands in it.
+
+    A batch of 4096 pairs names far fewer users and items; equal rows give equal losses, so each is
+    computed once and weighted by its count.
+
+    Attributes:
+        users: Distinct users, ascending. ``user_counts``: their counts.
+        items: Distinct items, positives and negatives together, ascending.
+        positives: Positions in ``items`` of the distinct positives, with ``positive_counts``.
+        negatives: Positions in ``items`` of the distinct negatives, with ``negative_counts``.
+    """
+
+    users: Int[Tensor, "distinct"]
+    user_counts: Int[Tensor, "distinct"]
+    items: Int[Tensor, "item_row"]
+    positives: Int[Tensor, "positive_row"]
+    positive_counts: Int[Tensor, "positive_row"]
+    negatives: Int[Tensor, "negative_row"]
+    negative_counts: Int[Tensor, "negative_row"]
+
+    @classmethod
+    def of(cls, batch: Batch) -> BatchRows:
+        """Return the distinct rows of ``batch``."""
+        users, user_counts = torch.unique(batch.users, return_counts=True)
+        positives, positive_counts = torch.unique(batch.positive_items, return_counts=True)
+        negatives, negative_counts = torch.unique(batch.negative_items, return_counts=True)
+        items = torch.unique(torch.cat([positives, negatives]))
+        return cls(
+            users=users,
+            user_counts=user_counts,
+            items=items,
+            positives=torch.searchsorted(items, positives),
+            positive_counts=positive_counts,
+            negatives=torch.searchsorted(items, negatives),
+            negative_counts=negative_counts,
+        )
+
+
+def pairwise_alignment(
+    users: Float[Tensor, "user dim"],
+    items: Float[Tensor, "item_row dim"],
+    other_users: Float[Tensor, "user dim"],
+    other_items: Float[Tensor, "item_row dim"],
+    rows: BatchRows,
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """Return the sum of three InfoNCE terms: batch users, positives, negatives.
+
+    Users are contrasted against *all* users of the other view, positives against the batch's
+    positives, negatives against the batch's negatives. Every view is made unit-norm here.
+
+    Args:
+        users: All users of the anchor view.
+        items: Items of the anchor view, the rows ``rows.items`` only.
+        other_users: All users of the candidate view.
+        other_items: Items of the candidate view, the rows ``rows.items`` only.
+
+    Source: RLMRec's contrastive alignment; IRLLRec's profile term and IA-pair use the same form.
+    """
+    users, items = unit_rows(users), unit_rows(items)
+    other_users, other_items = unit_rows(other_users), unit_rows(other_items)
+    total = info_nce(
+        users[rows.users],
+        other_users[rows.users],
+        other_users,
+        temperature,
+        row_counts=rows.user_counts,
+    )
+    for positions, counts in (
+        (rows.positives, rows.positive_counts),
+        (rows.negatives, rows.negative_counts),
+    ):
+        candidates = other_items[positions]
+        total = total + info_nce(
+            items[positions],
+            candidates,
+            candidates,
+            temperature,
+            row_counts=counts,
+            candidate_counts=counts,
+        )
+    return total
+
+
+def translation_alignment(
+    text_intents: Float[Tensor, "node dim"],
+    nodes: Float[Tensor, "node dim"],
+    text_noise: Float[Tensor, "node dim"] | None,
+    node_noise: Float[Tensor, "node dim"] | None,
+) -> Float[Tensor, ""]:
+    """Return the noisy alignment of text intents with embeddings over all nodes, τ = 1.
+
+    ``T' = T ⊙ (1 + ε_1)``, ``E' = E ⊙ (1 + ε_2)``, then the floored contrast of ``T'`` against all
+    ``E'``. A noise of None is zero noise.
+
+    Source: IRLLRec's translation alignment, L_tran.
+    """
+    if text_noise is not None:
+        text_intents = text_intents * (1 + text_noise)
+    if node_noise is not None:
+        nodes = nodes * (1 + node_noise)
+    candidates = unit_rows(nodes)
+    return floored_contrast(unit_rows(text_intents), candidates, candidates, 1.0)

@@ -1,0 +1,72 @@
+"""What an objective must offer: extra loss terms on top of any backbone."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from irllrec.backbones.interface import Backbone, Encoding, Fidelity
+from irllrec.seeding import Draws
+from irllrec.types import Batch, NodeText, Term
+
+
+@dataclass(frozen=True)
+class Step:
+    """Everything one training step offers an objective.
+
+    Attributes:
+        initial: What propagation started from, after :meth:`Objective.masked`.
+        encoding: The backbone's training pass.
+        batch: The triples.
+        draws: Source of random arrays.
+    """
+
+    initial: Float[Tensor, "node dim"]
+    encoding: Encoding
+    batch: Batch
+    draws: Draws
+
+
+class Objective(nn.Module, abc.ABC):
+    """Loss terms that bring text to a backbone; a module ends in ``OBJECTIVE = <its class>``.
+
+    Attributes:
+        Settings: Frozen dataclass of hyper-parameters, with ``regularization`` among them.
+        reads_text: Whether text vectors are needed while training. None are at inference.
+    """
+
+    Settings: ClassVar[type]
+    reads_text: ClassVar[bool]
+
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        text: NodeText | None,
+        settings: Any,
+        drop: frozenset[str],
+        fidelity: Fidelity,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.drop = drop
+        self.fidelity = fidelity
+
+    def masked(
+        self, initial: Float[Tensor, "node dim"], draws: Draws
+    ) -> Float[Tensor, "node dim"]:
+        """Return the embeddings that propagation starts from; unchanged by default."""
+        return initial
+
+    @abc.abstractmethod
+    def terms(self, backbone: Backbone, step: Step) -> dict[str, Term]:
+        """Return the objective's terms, unweighted beside their weights."""
+
+    def move_teachers(self) -> None:
+        """Move teachers towards their students; called once in each step, before the terms."""
