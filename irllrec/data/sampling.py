@@ -1,0 +1,70 @@
+"""Training triples: every training pair once an epoch, one uniform negative each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from irllrec.data.interactions import Interactions
+from irllrec.errors import DataError
+from irllrec.seeding import stream
+
+IndexArray = npt.NDArray[np.int64]
+
+
+class TripleSampler:
+    """Draws epochs of (user, positive, negative) triples without a Python loop over pairs.
+
+    *Randomness*: the streams ``"order"`` and ``"negatives"`` of each epoch; an epoch's triples
+    depend on the seed and the epoch alone.
+    """
+
+    def __init__(self, train: Interactions, *, batch_size: int, seed: int) -> None:
+        """Check that every user leaves an item to be drawn as a negative.
+
+        Raises:
+            DataError: If a user has taken every item, or there are no pairs.
+        """
+        if not len(train):
+            raise DataError("the training split has no interactions: check the split.")
+        full = np.flatnonzero(train.user_degrees >= train.item_count)
+        if len(full):
+            raise DataError(
+                f"user {full[0]} has every item in training, so no negative can be drawn: "
+                "remove the user or add items."
+            )
+        self._train = train
+        self._batch_size = batch_size
+        self._seed = seed
+
+    @property
+    def batch_count(self) -> int:
+        """Steps of one epoch; the last batch may be smaller."""
+        return -(-len(self._train) // self._batch_size)
+
+    def negatives(self, epoch: int) -> IndexArray:
+        """Return one item for each training pair, uniform over the items its user has not taken."""
+        generator = stream(self._seed, "negatives", epoch)
+        users = self._train.users
+        drawn = generator.integers(0, self._train.item_count, size=len(users))
+        open_positions = np.flatnonzero(self._train.contains(users, drawn))
+        while len(open_positions):
+            drawn[open_positions] = generator.integers(
+                0, self._train.item_count, size=len(open_positions)
+            )
+            taken = self._train.contains(users[open_positions], drawn[open_positions])
+            open_positions = open_positions[taken]
+        return drawn
+
+    def epoch(self, epoch: int) -> Iterator[tuple[IndexArray, IndexArray, IndexArray]]:
+        """Yield the epoch's batches as arrays (users, positives, negatives) of shape (batch,)."""
+        negatives = self.negatives(epoch)
+        order = stream(self._seed, "order", epoch).permutation(len(self._train))
+        users = self._train.users.astype(np.int64)[order]
+        items = self._train.items.astype(np.int64)[order]
+        negatives = negatives[order]
+        for start in range(0, len(order), self._batch_size):
+            part = slice(start, start + self._batch_size)
+            yield users[part], items[part], negatives[part]
