@@ -1,0 +1,197 @@
+"""Which comparisons a table makes, and their answers: results on one side, statistics on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from irllrec.seeding import stream
+from repro.layout import Layout
+from repro.params import Params
+from repro.results import CellResult, read_result
+from repro.statistics.comparison import Comparison, Question, Settings, Streams, answer
+from repro.statistics.paired import check_same_users
+from repro.statistics.verdict import CORRECTION_NAMES
+from repro.tables.main import ABSENT, OURS, Scores, best_other
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two cells of one data set to compare: candidate − reference."""
+
+    candidate: CellResult
+    reference: CellResult
+
+
+def read_cells(layout: Layout, params: Params, keys: Iterable[str]) -> list[CellResult]:
+    """Return the results of these cells, in the order of the grid.
+
+    Raises:
+        ReproError: If the results of one are missing, or cells of a data set differ in their users.
+    """
+    wanted = set(keys)
+    cells = [read_result(layout, key, cell) for key, cell in params.cells.items() if key in wanted]
+    first: dict[str, CellResult] = {}
+    for cell in cells:
+        other = first.setdefault(cell.cell.dataset, cell)
+        check_same_users(other.users, cell.users, (other.name, cell.name))
+    return cells
+
+
+def compare(
+    asked: Sequence[tuple[Pair, str]],
+    params: Params,
+    users: npt.NDArray[np.bool_] | None = None,
+    purpose: str = "all users",
+) -> list[Comparison]:
+    """Return the answer to each question, not yet corrected; a question asked twice counts once.
+
+    Args:
+        asked: A pair of cells of one data set, and a metric.
+        params: Holds sample counts, margins and the seed.
+        users: Restricts to these users, shape (user,); None takes all.
+        purpose: Names the random streams, with the data set.
+
+    Raises:
+        ReproError: If the users of two cells of a data set differ.
+    """
+    datasets: dict[str, dict[Question, Pair]] = {}
+    for pair, metric in asked:
+        question = Question(pair.candidate.name, pair.reference.name, metric)
+        datasets.setdefault(pair.candidate.cell.dataset, {})[question] = pair
+    answers: list[Comparison] = []
+    chosen = slice(None) if users is None else users
+    for dataset, questions in datasets.items():
+        first = next(iter(questions.values())).candidate
+        values: dict[str, dict[str, Any]] = {}
+        for question, pair in questions.items():
+            for cell in (pair.candidate, pair.reference):
+                check_same_users(first.users, cell.users, (first.name, cell.name))
+                values.setdefault(cell.name, {})[question.metric] = cell.values(question.metric)[:, chosen]
+        answers += answer(values, list(questions), settings_of(params), streams_of(params, dataset, purpose))
+    return answers
+
+
+def all_metrics(params: Params) -> list[str]:
+    """Return the metrics that every evaluation stores, in the order of the main table."""
+    return [f"{name}@{cutoff}" for name in params.protocol.metrics for cutoff in params.protocol.cutoffs]
+
+
+def chief_metrics(params: Params) -> list[str]:
+    """Return one metric of each kind at the largest stored cut-off."""
+    return [f"{name}@{max(params.protocol.cutoffs)}" for name in params.protocol.metrics]
+
+
+def settings_of(params: Params) -> Settings:
+    """Return the tests' settings as params.yaml has them."""
+    section = params.statistics
+    return Settings(
+        alpha=section.alpha,
+        equivalence_margin=section.equivalence_margin,
+        bootstrap_samples=section.bootstrap_samples,
+        randomisation_samples=section.randomisation_samples,
+    )
+
+
+def streams_of(params: Params, dataset: str, purpose: str) -> Streams:
+    """Return the random streams of one family on one data set."""
+    seed = params.statistics.seed
+    return Streams(
+        users=stream(seed, "bootstrap users", dataset, purpose),
+        seeds=stream(seed, "bootstrap seeds", dataset, purpose),
+        signs=stream(seed, "sign flips", dataset, purpose),
+    )
+
+
+def scores_of(cell: CellResult, metrics: Sequence[str]) -> Scores:
+    """Return a cell as a row of the main table."""
+    return Scores(
+        dataset=cell.cell.dataset,
+        backbone=cell.cell.backbone,
+        variant=cell.cell.variant,
+        means={metric: float(cell.values(metric).mean()) for metric in metrics},
+        facts=facts_of(cell.run),
+        seed_count=len(cell.seeds),
+        user_count=len(cell.users),
+    )
+
+
+def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
+    """Return how a cell was run, by the names the provenance line uses; – where it does not apply."""
+    text = run.get("text") or {}
+    hyper = run.get("hyperparameters") or {}
+    values = {
+        "settings": run.get("settings"),
+        "fidelity": run.get("fidelity"),
+        "itm": run.get("itm"),
+        "summarizer": text.get("summarizer"),
+        "embedder": text.get("embedder"),
+        "mask": run.get("mask"),
+        "keep rate": _nested(hyper, "keep_rate"),
+        "commit": run.get("commit"),
+    }
+    return {name: ABSENT if value is None else str(value) for name, value in values.items()}
+
+
+def main_questions(cells: Sequence[CellResult], metrics: Sequence[str]) -> list[tuple[Pair, str]]:
+    """Return the family of the main table.
+
+    In each data set and backbone: every variant against base, and irllrec against the best other
+    variant of each metric. Ablated cells take no part.
+    """
+    asked: list[tuple[Pair, str]] = []
+    for group in by_backbone(cell for cell in cells if not cell.cell.drop).values():
+        found = {cell.cell.variant: cell for cell in group}
+        rest = [cell for name, cell in found.items() if name != "base"]
+        if "base" in found:
+            asked += [(Pair(cell, found["base"]), metric) for cell in rest for metric in metrics]
+        if OURS in found:
+            rows = [scores_of(cell, metrics) for cell in group]
+            best = ((metric, best_other(rows, metric)) for metric in metrics)
+            asked += [(Pair(found[OURS], found[other.variant]), metric) for metric, other in best if other]
+    return asked
+
+
+def ablation_pairs(cells: Sequence[CellResult]) -> list[Pair]:
+    """Return each ablated cell against the whole model of its data set and backbone."""
+    pairs = []
+    for group in by_backbone(cells).values():
+        whole = {cell.cell.objective: cell for cell in group if not cell.cell.drop}
+        pairs += [
+            Pair(cell, whole[cell.cell.objective])
+            for cell in group
+            if cell.cell.drop and cell.cell.objective in whole
+        ]
+    return pairs
+
+
+def family_note(comparisons: Sequence[Comparison], params: Params) -> str:
+    """Return the sentence that declares the family: tests, correction, seed of the resampling."""
+    if not comparisons:
+        return "No comparison was made: there is nothing to compare with."
+    family, method = comparisons[0].family_size, CORRECTION_NAMES[comparisons[0].correction]
+    return (
+        f"p: paired t-test over users, each averaged over seeds; {method} over all {family} "
+        f"test{'s' * (family != 1)} of this table."
+    )
+
+
+def by_backbone(cells: Iterable[CellResult]) -> dict[tuple[str, str], list[CellResult]]:
+    """Return the cells by (data set, backbone), in their order."""
+    groups: dict[tuple[str, str], list[CellResult]] = {}
+    for cell in cells:
+        groups.setdefault((cell.cell.dataset, cell.cell.backbone), []).append(cell)
+    return groups
+
+
+def _nested(settings: Mapping[str, Any], name: str) -> Any:
+    """Return a setting that lies at the top or in one of the sections."""
+    if name in settings:
+        return settings[name]
+    return next(
+        (part[name] for part in settings.values() if isinstance(part, Mapping) and name in part), None
+    )

@@ -1,0 +1,205 @@
+"""Puts results, statistics and table forms together: one function for each table."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from irllrec.evaluation.strata import PUBLISHED_BOUNDS, strata_of
+from repro.analysis import (
+    Pair,
+    ablation_pairs,
+    by_backbone,
+    compare,
+    family_note,
+    main_questions,
+    scores_of,
+)
+from repro.params import Params
+from repro.results import CellResult
+from repro.statistics.comparison import Comparison, correct_family
+from repro.statistics.paired import wilcoxon as wilcoxon_test
+from repro.statistics.verdict import explain, stars, verdict
+from repro.tables.comparisons import ComparisonRow, comparison_table
+from repro.tables.main import OURS, main_table, provenance_notes
+from repro.tables.model import Table, p_text
+from repro.tables.published import Published
+
+STARS_NOTE = "* p<0.05, ** p<0.01, *** p<0.001, corrected"
+
+
+def main_table_of(
+    cells: Sequence[CellResult],
+    metrics: Sequence[str],
+    params: Params,
+    correction: str,
+    published: Published | None,
+) -> Table:
+    """Return the main table over these cells; ablated cells are left out."""
+    shown = [
+        cell for cells_there in by_backbone(cells).values() for cell in cells_there if not cell.cell.drop
+    ]
+    comparisons = correct_family(compare(main_questions(shown, metrics), params), correction)
+    tests = {(c.candidate, c.reference, c.metric): c for c in comparisons}
+    scores = [scores_of(cell, metrics) for cell in shown]
+    notes = [
+        "Best in bold, second underlined, over each data set. Stars on a row: different from the base of the "
+        f"same backbone ({STARS_NOTE}; ▼ marks a value below base). 'vs best other': {OURS} against the best "
+        "other variant of each column, with its own p.",
+        family_note(comparisons, params),
+        *provenance_notes(scores),
+    ]
+    return main_table(scores, tests, metrics, stars, published=published, notes=notes)
+
+
+def significance_table_of(
+    cells: Sequence[CellResult], metrics: Sequence[str], params: Params, correction: str
+) -> Table:
+    """Return every comparison of these cells: the main table's family, and that of the ablations."""
+    families = {
+        "main": main_questions(cells, metrics),
+        "ablation": [(pair, metric) for pair in ablation_pairs(cells) for metric in metrics],
+    }
+    sections = []
+    for family, asked in families.items():
+        comparisons = correct_family(compare(asked, params), correction)
+        rows = [
+            comparison_row(c, (c.candidate, c.reference), params, facts={"family": family})
+            for c in comparisons
+        ]
+        sections.append((family, rows))
+    return comparison_table(
+        "Significance",
+        sections,
+        ("candidate", "reference"),
+        ("reference", "candidate"),
+        notes=["p-values are corrected within each family."],
+        alpha=params.statistics.alpha,
+    )
+
+
+def sparsity_table_of(
+    cells: Sequence[CellResult], groups: str, metrics: Sequence[str], params: Params, correction: str
+) -> Table:
+    """Return each variant against base in every group of users; the family is the whole table."""
+    strata = strata_of(cells[0].train_degrees, groups)
+    labelled: list[tuple[str, Pair, str, int, float]] = []
+    comparisons: list[Comparison] = []
+    for group in by_backbone(cells).values():
+        base = next(cell for cell in group if cell.cell.variant == "base")
+        pairs = [Pair(cell, base) for cell in group if cell is not base]
+        for stratum in strata:
+            inside = stratum.holds(base.train_degrees)
+            asked = [(pair, metric) for pair in pairs for metric in metrics]
+            comparisons += compare(asked, params, inside, f"train items {stratum.label}")
+            share = float(inside.mean())
+            labelled += [(stratum.label, pair, metric, int(inside.sum()), share) for pair, metric in asked]
+    sections: dict[str, list[ComparisonRow]] = {}
+    for (label, pair, metric, count, share), c in zip(
+        labelled, correct_family(comparisons, correction), strict=True
+    ):
+        labels = (label, f"{count:,} ({100 * share:.0f}%)")
+        row = comparison_row(c, labels, params, facts={"group": label, "share_of_users": round(share, 6)})
+        cell = pair.candidate.cell
+        sections.setdefault(f"{cell.backbone}: {cell.variant} − base · {metric}", []).append(row)
+    bounds = ",".join(str(stratum.lower) for stratum in strata)
+    notes = [
+        f"Groups by training items, lower bounds {bounds} ({_groups_words(groups)}).",
+        f"{STARS_NOTE}. " + family_note(correct_family(comparisons, correction), params),
+        interval_note(params),
+        *provenance_notes([scores_of(cell, metrics) for cell in cells]),
+    ]
+    name, seeds = cells[0].cell.dataset, len(cells[0].seeds)
+    return comparison_table(
+        f"Sparsity: {name}, {len(cells[0].users):,} users, {seeds} seed{'s' * (seeds != 1)}",
+        list(sections.items()),
+        ("train items", "users"),
+        ("base", "variant"),
+        notes=notes,
+        alpha=params.statistics.alpha,
+    )
+
+
+def pair_table_of(
+    first: CellResult,
+    second: CellResult,
+    metrics: Sequence[str],
+    params: Params,
+    *,
+    correction: str,
+    why: bool,
+    wilcoxon: bool,
+) -> Table:
+    """Return one paired comparison first − second, with every test there is."""
+    pair = Pair(first, second)
+    comparisons = correct_family(compare([(pair, metric) for metric in metrics], params), correction)
+    extra_columns = ["p randomisation", "p tied"]
+    rows, notes = [], []
+    for c in comparisons:
+        extra: tuple[str, ...] = (p_text(c.p_randomisation), p_text(c.p_tied_corrected))
+        facts: dict[str, float] = {}
+        if wilcoxon:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                differences = first.values(c.metric).mean(axis=0) - second.values(c.metric).mean(axis=0)
+                result = wilcoxon_test(differences)
+            notes = [f"Warning: {caught[0].message}"]
+            facts = {"p_wilcoxon": float(f"{result.p_value:.6g}")}
+            extra = (*extra, p_text(result.p_value))
+        rows.append(comparison_row(c, (), params, facts=facts, extra=extra))
+    if wilcoxon:
+        extra_columns.append("p Wilcoxon")
+    seeds = len(first.seeds)
+    told = [
+        f"{len(first.users):,} users, {seeds} seed{'s' * (seeds != 1)}; {STARS_NOTE}. "
+        + family_note(comparisons, params),
+        interval_note(params) + " '… with seeds': seeds resampled, too.",
+        *notes,
+        *provenance_notes([scores_of(first, metrics), scores_of(second, metrics)]),
+    ]
+    if why:
+        section = params.statistics
+        for c in comparisons:
+            told += explain(c, section.alpha, section.equivalence_margin, seeds)
+    return comparison_table(
+        f"{first.name} − {second.name}",
+        [("", rows)],
+        (),
+        ("B", "A"),
+        notes=told,
+        alpha=params.statistics.alpha,
+        extra_columns=extra_columns,
+        seeds_interval=True,
+    )
+
+
+def comparison_row(
+    c: Comparison,
+    labels: tuple[str, ...],
+    params: Params,
+    *,
+    facts: Mapping[str, Any] | None = None,
+    extra: tuple[str, ...] = (),
+) -> ComparisonRow:
+    """Return a comparison as a row, with its verdict and stars."""
+    word = verdict(c, params.statistics.alpha) if c.user_count else "no users"
+    return ComparisonRow(c, labels, word, stars(c.p_corrected), facts or {}, extra)
+
+
+def interval_note(params: Params) -> str:
+    """Return the sentence that says what the intervals and 'tied' mean."""
+    section = params.statistics
+    return (
+        f"CI: {100 * (1 - section.alpha):g}% bootstrap over users, {section.bootstrap_samples:,} samples. "
+        f"'tied': shown to differ by less than ±{section.equivalence_margin:g} (TOST, corrected alike)."
+    )
+
+
+def _groups_words(groups: str) -> str:
+    if groups == "published":
+        bounds = ",".join(str(bound) for bound in PUBLISHED_BOUNDS)
+        return (
+            f"'published': fixed counts as in the papers' sparsity figures; {bounds} is our choice of counts"
+        )
+    return "quartiles of the users shown" if groups == "quantiles" else "as given"

@@ -1,0 +1,64 @@
+"""``repro sparsity``: who gains, users with few or with many interactions?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from repro.commands.selection import (
+    BackboneOption,
+    CorrectionOption,
+    FormatOption,
+    MetricsOption,
+    NoRunOption,
+    bring_up_to_date,
+    check_correction,
+    check_format,
+    grid_places,
+    print_table,
+    split_list,
+)
+
+
+def sparsity(
+    *,
+    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Data set.")],
+    backbone: BackboneOption = None,
+    groups: Annotated[
+        str,
+        typer.Option(
+            "--groups",
+            help="By training items: published (0,5,10,20), quantiles, or own bounds such as 0,3,6.",
+        ),
+    ] = "published",
+    variant: Annotated[
+        list[str] | None,
+        typer.Option("--variant", help="Variant to compare with base; may be repeated. Default: irllrec."),
+    ] = None,
+    metrics: MetricsOption = None,
+    correction: CorrectionOption = None,
+    format: FormatOption = "rich",
+    no_run: NoRunOption = False,
+) -> None:
+    """Compare variants with base in groups of users by number of training items.
+
+    Example: repro sparsity --dataset demo --groups quantiles
+    """
+    from repro.analysis import chief_metrics
+    from repro.assembly import sparsity_table_of
+    from repro.commands.compare import request_of
+    from repro.layout import Layout
+    from repro.params import load_params
+    from repro.results import check_metrics
+
+    layout = Layout.find()
+    params = load_params(layout.params)
+    check_format(format)
+    method = check_correction(correction, params)
+    chosen = check_metrics(split_list(metrics) or chief_metrics(params))
+    names = dict.fromkeys(["base", *(split_list(variant) or ["irllrec"])])
+    places = grid_places(params, [dataset], backbone)
+    requests = [request_of(params, f"{dataset}/{place[1]}/{name}") for place in places for name in names]
+    params, cells = bring_up_to_date(layout, requests, no_run)
+    print_table(sparsity_table_of(cells, groups, chosen, params, method), format)

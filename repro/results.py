@@ -1,0 +1,139 @@
+"""The results of a cell as they lie on disk: per-user values, stored lists, and how it was run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from irllrec.data.storage import load_interactions, read_arrays, read_json
+from repro.errors import ReproError
+from repro.layout import Layout
+from repro.params import Cell
+
+FloatArray = npt.NDArray[np.float64]
+
+METRIC = re.compile(r"(recall|ndcg|precision|hit|mrr)@([1-9][0-9]?|100)")
+
+
+def check_metrics(metrics: Sequence[str]) -> list[str]:
+    """Return the metrics, each once.
+
+    Raises:
+        ReproError: If one is unknown or its cut-off is not in 1..100.
+    """
+    if not metrics:
+        raise ReproError("no metric is named: give at least one, for example recall@20.")
+    for metric in metrics:
+        if not METRIC.fullmatch(metric):
+            raise ReproError(
+                f"the metric {metric!r} is unknown: write recall, ndcg, precision, hit or mrr, "
+                "then @ and a cut-off from 1 to 100, for example recall@20."
+            )
+    return list(dict.fromkeys(metrics))
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What a trained and evaluated cell left behind.
+
+    Attributes:
+        key: Its key under `cells` in params.yaml.
+        cell: Its entry there.
+        seeds: Training seeds, shape (seed,).
+        users: Indices of users with test items, ascending, shape (user,).
+        train_degrees: Their numbers of training items, shape (user,).
+        run: run.json.
+    """
+
+    key: str
+    cell: Cell
+    seeds: npt.NDArray[np.int64]
+    users: npt.NDArray[np.int64]
+    train_degrees: npt.NDArray[np.int64]
+    run: Mapping[str, Any]
+    folder: Path
+    prepared: Path
+    _stored: dict[str, FloatArray] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """``dataset/backbone/variant``."""
+        return f"{self.cell.dataset}/{self.cell.backbone}/{self.cell.variant}"
+
+    def values(self, metric: str) -> FloatArray:
+        """Return the metric of every seed and user, shape (seed, user), in [0, 1].
+
+        A metric that was not stored is computed from the stored top-100 lists; no model is needed.
+
+        Raises:
+            DataError: If the lists are missing.
+        """
+        if metric not in self._stored:
+            self._stored[metric] = self._from_lists(metric)
+        return self._stored[metric]
+
+    def _from_lists(self, metric: str) -> FloatArray:
+        from irllrec.evaluation.metrics import per_user_metrics
+
+        arrays = read_arrays(self.folder / "top_items.npz", "seeds", "users", "items")
+        test = load_interactions(self.prepared / "test.npz")
+        if list(arrays["seeds"]) != list(self.seeds) or list(arrays["users"]) != list(self.users):
+            raise ReproError(
+                f"{self.folder}: top_items.npz and per_user.parquet are from different evaluations: "
+                "run `dvc repro` again."
+            )
+        rows = [per_user_metrics(items, test, arrays["users"], [metric])[metric] for items in arrays["items"]]
+        return np.stack(rows)
+
+
+def read_result(layout: Layout, key: str, cell: Cell) -> CellResult:
+    """Return the results of one cell.
+
+    Raises:
+        ReproError: If they are missing, or its seeds were evaluated on different users.
+        DataError: If run.json is unreadable.
+    """
+    import pyarrow.parquet
+
+    folder = layout.run(cell.dataset, cell.backbone, cell.variant)
+    path = folder / "per_user.parquet"
+    if not path.is_file():
+        raise ReproError(f"{path} is missing: make it with `dvc repro`, or leave out --no-run.")
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise ReproError(f"{path} cannot be read ({error}): delete it and run `dvc repro`.") from None
+    missing = [name for name in ("seed", "user", "train_degree") if name not in table.column_names]
+    if missing or not len(table):
+        what = f"lacks the column {missing[0]!r}" if missing else "holds no user"
+        raise ReproError(f"{path} {what}: delete it and run `dvc repro`.")
+    columns = {name: table.column(name).to_numpy() for name in table.column_names}
+    seeds = np.unique(columns["seed"].astype(np.int64))
+    order = np.lexsort((columns["user"], columns["seed"]))
+    if len(order) % len(seeds):
+        raise ReproError(f"{path}: its seeds were evaluated on different users: run `dvc repro` again.")
+    users = columns["user"][order].astype(np.int64).reshape(len(seeds), -1)
+    if (users != users[0]).any():
+        raise ReproError(f"{path}: its seeds were evaluated on different users: run `dvc repro` again.")
+    stored = {
+        name: np.asarray(values[order], dtype=np.float64).reshape(len(seeds), -1)
+        for name, values in columns.items()
+        if METRIC.fullmatch(name)
+    }
+    return CellResult(
+        key=key,
+        cell=cell,
+        seeds=seeds,
+        users=users[0],
+        train_degrees=columns["train_degree"][order].astype(np.int64).reshape(len(seeds), -1)[0],
+        run=read_json(folder / "run.json"),
+        folder=folder,
+        prepared=layout.prepared(cell.dataset),
+        _stored=stored,
+    )

@@ -1,0 +1,1 @@
+"""Paired statistics over users: tests, intervals, effect sizes, corrections and their words."""

@@ -1,0 +1,1 @@
+"""Tables as data, and their forms: terminal, Markdown, LaTeX, CSV and JSON."""
