@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import warnings
 from collections.abc import Callable, Sequence
@@ -14,8 +15,20 @@ from irllrec.errors import TextError
 from irllrec.text.embeddings import FloatArray, normalise_rows
 
 BATCH_SIZE = 64
+WEIGHT_SUFFIXES = (".safetensors", ".bin", ".json", ".txt", ".model")
 
 Progress = Callable[[int, int], None]
+
+
+def hash_model(folder: Path) -> str:
+    """Return the SHA-256 over names and contents of a model folder's weights and settings."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix in WEIGHT_SUFFIXES:
+            digest.update(path.relative_to(folder).as_posix().encode("utf-8") + b"\0")
+            with path.open("rb") as handle:
+                digest.update(hashlib.file_digest(handle, "sha256").digest())
+    return digest.hexdigest()
 
 
 class SentenceEncoder:

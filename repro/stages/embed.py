@@ -27,21 +27,22 @@ from irllrec.text.embeddings import (
     normalise_rows,
     save_text_vectors,
 )
-from irllrec.text.encoder import SentenceEncoder
+from irllrec.text.encoder import SentenceEncoder, hash_model
 from irllrec.text.lsa import embed_by_lsa
 from irllrec.text.records import ROLES, NodeIds, Summary, check_coverage, read_summaries
 from repro.layout import Layout
 from repro.params import Text
 from repro.stages.entry import run
-from repro.stages.summarize import text_settings
+from repro.stages.text_settings import text_settings
 
 Texts = dict[str, list[str]]
+Model = dict[str, str | None]
 
 
 def main(argv: list[str]) -> None:
     """Embed the summaries of the data set named in ``argv``; writes vectors.npz and embedding.json."""
     parser = argparse.ArgumentParser(prog="python -m repro.stages.embed", description=__doc__)
-    parser.add_argument("dataset", help="a name under `datasets` in params.yaml")
+    parser.add_argument("dataset", help="a name under `text` in params.yaml")
     name = parser.parse_args(argv).dataset
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     layout = Layout.find()
@@ -70,17 +71,18 @@ def texts_of(summaries: Sequence[Summary]) -> Texts:
     return texts
 
 
-def embed(layout: Layout, settings: Text, prepared: Path, texts: Texts) -> tuple[TextVectors, str | None]:
-    """Return the vectors by the embedder that ``settings`` name, and the name of its model."""
+def embed(layout: Layout, settings: Text, prepared: Path, texts: Texts) -> tuple[TextVectors, Model]:
+    """Return the vectors by the embedder that ``settings`` name, and what is known of its model."""
     groups = [texts[name] for name in ARRAY_NAMES]
-    model = None
+    model: Model = {"name": None, "sha256": None}
     if settings.embedder == "vectors":
         given = load_text_vectors(prepared / "vectors.npz")
         matrices = [normalise_rows(getattr(given, name)) for name in ARRAY_NAMES]
     elif settings.embedder == "sentence-transformers":
         assert settings.model is not None
-        matrices = _encode(layout.root / Path(settings.model).expanduser(), groups)
-        model = Path(settings.model).name
+        folder = layout.root / Path(settings.model).expanduser()
+        matrices = _encode(folder, groups)
+        model = {"name": "/".join(folder.parts[-2:]), "sha256": hash_model(folder)}
     else:
         matrices = embed_by_lsa(groups, settings.dimension)
     return TextVectors(**dict(zip(ARRAY_NAMES, matrices, strict=True))), model
@@ -110,7 +112,7 @@ def _check_not_all_zero(vectors: TextVectors, name: str) -> None:
 
 
 def provenance(
-    settings: Text, model: str | None, summaries: Sequence[Summary], texts: Texts, vectors: TextVectors
+    settings: Text, model: Model, summaries: Sequence[Summary], texts: Texts, vectors: TextVectors
 ) -> dict[str, Any]:
     """Return what embedding.json says: how the vectors were made, and how many nodes have any."""
     coverage = {
@@ -127,7 +129,8 @@ def provenance(
         "summary_models": models,
         "summary_fallbacks": dict(Counter(summary.fallback for summary in summaries if summary.fallback)),
         "embedder": settings.embedder,
-        "model": model,
+        "model": model["name"],
+        "model_sha256": model["sha256"],
         "dimension": {"profile": vectors.user_profile.shape[1], "intent": vectors.user_intent.shape[1]},
         "dimension_asked": settings.dimension if settings.embedder == "lsa" else None,
         "coverage": coverage,

@@ -14,18 +14,18 @@ from irllrec.text.extractive import summarize_extractively
 from irllrec.text.leakage import check_no_leakage
 from irllrec.text.records import ROLES, NodeIds, Summary, write_summaries
 from irllrec.text.summaries import replay_summaries, summarize_from_upstream
-from repro.errors import ReproError
 from repro.layout import Layout
-from repro.params import Text, load_params
+from repro.params import Text
 from repro.stages.entry import run
+from repro.stages.text_settings import text_settings
 
 HELD_OUT = {"validation": "valid", "test": "test"}
 
 
 def main(argv: list[str]) -> None:
-    """Summarize the data set named in ``argv`` as ``datasets.<name>.text`` of params.yaml says."""
+    """Summarize the data set named in ``argv`` as ``text.<name>`` of params.yaml says."""
     parser = argparse.ArgumentParser(prog="python -m repro.stages.summarize", description=__doc__)
-    parser.add_argument("dataset", help="a name under `datasets` in params.yaml")
+    parser.add_argument("dataset", help="a name under `text` in params.yaml")
     name = parser.parse_args(argv).dataset
     layout = Layout.find()
     settings = text_settings(layout, name)
@@ -36,26 +36,6 @@ def main(argv: list[str]) -> None:
     check_no_leakage(summaries, load_split(prepared, "train"), held_out)
     write_summaries(layout.text(name) / "summaries.jsonl", summaries)
     print(describe_coverage(name, summaries), file=sys.stderr)
-
-
-def text_settings(layout: Layout, name: str) -> Text:
-    """Return ``datasets.<name>.text`` of params.yaml.
-
-    Raises:
-        ReproError: If the data set is unknown or has no text settings.
-    """
-    datasets = load_params(layout.params).datasets
-    if name not in datasets:
-        raise ReproError(
-            f"{layout.params}: {name!r} is not under `datasets` ({', '.join(datasets) or 'none'})."
-        )
-    settings = datasets[name].text
-    if settings is None:
-        raise ReproError(
-            f"{layout.params}: `datasets.{name}` has no `text`: name a summarizer and an embedder there, "
-            "or run only the variant base."
-        )
-    return settings
 
 
 def summarize(layout: Layout, settings: Text, prepared: Path, ids: NodeIds) -> list[Summary]:
