@@ -160,7 +160,7 @@ def require_raw_data(layout: Layout, params: Params, datasets: Sequence[str]) ->
         fetched = params.datasets[name].origin == "fetched"
         fix = f"`repro data fetch {name}`" if fetched else f"`repro data import {name} --interactions FILE`"
         raise ReproError(
-            f"The data set {name} is not here ({layout.raw(name)} is missing): bring it with {fix}."
+            f"The data set {name} is missing ({layout.raw(name)} is not there): bring it with {fix}."
         )
 
 

@@ -162,6 +162,19 @@ class Params(Record):
                 datasets[name] = {**datasets[name], "text": entry}
         return {**content, "datasets": datasets, "text": texts}
 
+    def cell(self, key: str) -> Cell:
+        """Return one cell.
+
+        Raises:
+            ReproError: If the grid has no such cell.
+        """
+        if key not in self.cells:
+            raise ReproError(
+                f"params.yaml has no cell {key!r}: choose one of {', '.join(self.cells) or 'none yet'}, "
+                "or add it with `repro grid add`."
+            )
+        return self.cells[key]
+
     @model_validator(mode="after")
     def _names_agree(self) -> Params:
         for key, cell in self.cells.items():
@@ -212,7 +225,9 @@ def parse_params(text: str, path: Path) -> Params:
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ReproError(f"{path} is not valid YAML: {str(error).splitlines()[0]}; mend that line.") from None
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark else "its content"
+        raise ReproError(f"{path} is not valid YAML: mend {where}.") from None
     if not isinstance(content, dict):
         raise ReproError(f"{path} holds no sections: restore it with `git checkout {path.name}`.")
     try:

@@ -156,7 +156,9 @@ def parse_yaml(text: str, path: Path) -> Any:
     try:
         return _yaml().load(text)
     except YAMLError as error:
-        raise ReproError(f"{path} is not valid YAML: {str(error).splitlines()[0]}; mend that line.") from None
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark else "its content"
+        raise ReproError(f"{path} is not valid YAML: mend {where}.") from None
 
 
 def dump_yaml(content: Any) -> str:

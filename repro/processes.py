@@ -22,15 +22,14 @@ def refuse_second_pipeline(layout: Layout) -> None:
         held = json.loads((layout.root / ".dvc" / "tmp" / "rwlock").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return
-    for path, lock in held.items():
-        readers = lock.get("read", [])
-        writers = [lock["write"]] if lock.get("write") else []
-        for holder in (*writers, *readers):
-            if _is_alive(int(holder["pid"])):
-                raise ReproError(
-                    f"Another `{holder.get('cmd', 'dvc')}` (process {holder['pid']}) is at work on {path}: "
-                    "wait for it to end, or stop it."
-                )
+    writers = list(held.get("write", {}).items())
+    readers = [(path, holder) for path, holders in held.get("read", {}).items() for holder in holders]
+    for path, holder in (*writers, *readers):
+        if _is_alive(int(holder["pid"])):
+            raise ReproError(
+                f"Another `{holder['cmd']}` (process {holder['pid']}) is at work on {path}: "
+                "wait for it to end, or stop it."
+            )
 
 
 def _is_alive(process: int) -> bool:

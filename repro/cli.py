@@ -1,0 +1,134 @@
+"""The command ``repro``: finds the verb, and turns every failure into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from repro.commands import ablation, compare, data, demo, doctor, grid, sparsity, table
+from repro.failures import DONE, INTERRUPTED, USER_ERROR, explain
+from repro.stages.entry import VERBOSITY, quiet_threads
+
+_SWITCHES = {"-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose"}
+
+
+def build_app() -> typer.Typer:
+    """Return the command line; only typer and the signatures of the commands are imported for it."""
+    app = typer.Typer(
+        name="repro",
+        help="From pinned data to paper-style tables: intent representation learning, reproduced.\n\n"
+        "Start with `repro demo`. Answers go to stdout, logs to stderr.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_switches)
+    app.command("demo")(demo.demo)
+    app.add_typer(data.app, name="data")
+    app.add_typer(grid.app, name="grid")
+    app.add_typer(table.app, name="table")
+    app.command("ablation")(ablation.ablation)
+    app.command("sparsity")(sparsity.sparsity)
+    app.command("compare")(compare.compare)
+    app.command("doctor")(doctor.doctor)
+    return app
+
+
+def main() -> None:
+    """Run the command line of this process and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run ``repro`` with ``arguments`` and return the exit code.
+
+    0 done, 1 the user's mistake, 130 interrupted, 2 our bug; a failure is one line on stderr.
+    """
+    words, verbosity = _without_switches(arguments)
+    if verbosity:
+        os.environ[VERBOSITY] = verbosity
+    quiet_threads()
+    try:
+        code = build_app()(args=words, prog_name="repro", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our answer closed it (`repro … | head`); what it wanted, it has.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else USER_ERROR
+    except BaseException as error:
+        return _fail(error, verbose=verbosity == "verbose")
+    if code == INTERRUPTED:
+        return _fail(KeyboardInterrupt(), verbose=False)
+    return code if isinstance(code, int) else DONE
+
+
+def _switches(
+    context: typer.Context,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print nothing but answers and errors.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also print DVC's own words, and tracebacks.")
+    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"irllrec-repro {installed('irllrec-repro')}")
+        raise typer.Exit
+
+
+def _without_switches(arguments: Sequence[str]) -> tuple[list[str], str | None]:
+    """Return the arguments without -q and -v, which may stand anywhere, and what they ask for."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    asked = [_SWITCHES[word] for word in arguments[:end] if word in _SWITCHES]
+    words = [word for word in arguments[:end] if word not in _SWITCHES]
+    return [*words, *arguments[end:]], asked[-1] if asked else None
+
+
+def _fail(error: BaseException, *, verbose: bool) -> int:
+    usage = _usage_sentence(error)
+    if usage is not None:
+        print(usage, file=sys.stderr)
+        return USER_ERROR
+    if verbose:
+        import traceback
+
+        traceback.print_exception(error, file=sys.stderr)
+    failure = explain(error, _state_folder())
+    print(failure.sentence, file=sys.stderr)
+    return failure.code
+
+
+def _usage_sentence(error: BaseException) -> str | None:
+    """Return the sentence for a mistake in the command's own words, None for any other error.
+
+    Recognised by its methods: typer carries its own copy of click, so there is no class to import.
+    """
+    describe: Any = getattr(error, "format_message", None)
+    if not callable(describe) or not hasattr(error, "exit_code"):
+        return None
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "repro"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return str(describe())
+    return f"{command}: {str(describe()).rstrip('.')}: see `{command} --help`."
+
+
+def _state_folder() -> Path:
+    from repro.errors import ReproError
+    from repro.layout import Layout
+
+    try:
+        return Layout.find().state
+    except ReproError:
+        return Path.home() / ".cache" / "irllrec-repro"

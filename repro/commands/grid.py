@@ -1,0 +1,189 @@
+"""``repro grid``: what ``dvc repro`` will run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from repro.commands.selection import (
+    BackboneOption,
+    DatasetOption,
+    FormatOption,
+    check_format,
+    print_table,
+    split_list,
+)
+
+if TYPE_CHECKING:
+    from repro.params import Cell, Params
+    from repro.tables.model import Table
+
+app = typer.Typer(
+    no_args_is_help=True, help="Show or change what `dvc repro` runs (the cells of params.yaml)."
+)
+
+ObjectiveOption = Annotated[
+    list[str] | None,
+    typer.Option("--objective", "-o", help="base, rlmrec-con, rlmrec-gen or irllrec; may be repeated."),
+]
+DropOption = Annotated[
+    list[str] | None,
+    typer.Option("--drop", help="Component to leave out of irllrec; each one a cell of its own."),
+]
+
+
+@app.command("show")
+def show(
+    dataset: DatasetOption = None,
+    backbone: BackboneOption = None,
+    status: Annotated[
+        bool, typer.Option("--status", help="Also ask DVC which cells are up to date (a few seconds).")
+    ] = False,
+    format: FormatOption = "rich",
+) -> None:
+    """Print the cells of the grid with their settings.
+
+    Example: repro grid show --status
+    """
+    from repro.engine import stale_stages
+    from repro.layout import Layout
+    from repro.params import load_params
+
+    layout = Layout.find()
+    check_format(format)
+    params = load_params(layout.params)
+    cells = {
+        key: cell
+        for key, cell in params.cells.items()
+        if (not dataset or cell.dataset in dataset) and (not backbone or cell.backbone in backbone)
+    }
+    stale = stale_stages(layout) if status else None
+    print_table(grid_table(params, cells, stale), format)
+
+
+@app.command("add")
+def add(
+    dataset: DatasetOption = None,
+    backbone: BackboneOption = None,
+    objective: ObjectiveOption = None,
+    drop: DropOption = None,
+    joint: Annotated[bool, typer.Option("--joint", help="Leave all named components out together.")] = False,
+) -> None:
+    """Add cells: every named objective on every named backbone and data set.
+
+    Example: repro grid add --dataset demo --backbone lightgcn --objective irllrec --drop GSL
+    """
+    from repro.grid import CellRequest, ensure_cells
+    from repro.layout import Layout
+    from repro.params import load_params
+
+    layout = Layout.find()
+    params = load_params(layout.params)
+    components = split_list(drop)
+    if not components:
+        drops: list[tuple[str, ...]] = [()]
+    else:
+        drops = [tuple(components)] if joint else [(name,) for name in components]
+    requests = [
+        CellRequest(on, under, name, left_out)
+        for on in dataset or params.datasets
+        for under in backbone or params.backbones
+        for name in objective or (["irllrec"] if components else list(_objectives(params, on)))
+        for left_out in drops
+    ]
+    keys = ensure_cells(layout, requests)
+    _tell("added", [key for key in keys if key not in params.cells], "every one of them was in the grid")
+
+
+@app.command("remove")
+def remove(
+    cells: Annotated[list[str] | None, typer.Argument(metavar="CELL...", help="Keys of cells.")] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option("--dataset", "-d", help="Remove a data set with all its cells; may be repeated."),
+    ] = None,
+) -> None:
+    """Remove cells, or whole data sets, with their runs; DVC's cache keeps these until `dvc gc`.
+
+    Example: repro grid remove demo-lightgcn-irllrec-no-text
+    """
+    from repro import grid
+    from repro.errors import ReproError
+    from repro.layout import Layout
+
+    if not cells and not dataset:
+        raise ReproError("nothing is named: give keys of cells (`repro grid show` lists them) or --dataset.")
+    layout = Layout.find()
+    if cells:
+        grid.remove(layout, cells)
+    for name in dataset or ():
+        grid.remove_dataset(layout, name)
+    _tell("removed", [*(cells or ()), *(dataset or ())], "nothing")
+
+
+@app.command("use")
+def use(
+    settings: Annotated[str, typer.Argument(help="`paper`: the published hyper-parameters.")],
+    dataset: DatasetOption = None,
+) -> None:
+    """Give the cells of the grid the hyper-parameters that were published for them.
+
+    Cells for which nothing was published stay as they are.
+
+    Example: repro grid use paper --dataset amazon
+    """
+    from repro.errors import ReproError
+    from repro.grid import use_published
+    from repro.layout import Layout
+    from repro.params import load_params
+
+    if settings != "paper":
+        raise ReproError(f"there are no settings {settings!r}: choose paper.")
+    layout = Layout.find()
+    known = load_params(layout.params).datasets
+    for name in dataset or ():
+        if name not in known:
+            raise ReproError(f"{layout.params}: no data set {name!r} ({', '.join(known)}).")
+    _tell("published settings", use_published(layout, dataset or ()), "nothing was published for these cells")
+
+
+def grid_table(params: Params, cells: Mapping[str, Cell], stale: Sequence[str] | None) -> Table:
+    """Return the cells as a table.
+
+    Args:
+        params: Holds seeds and default settings.
+        cells: The cells to show by their keys.
+        stale: Stages that are out of date; None leaves the column out.
+    """
+    from repro.tables.model import Block, Entry, Group, Line, Table
+
+    columns = ["cell", "data set", "backbone", "variant", "settings", "seeds"]
+    columns += ["up to date"] if stale is not None else []
+    records = []
+    for key, cell in cells.items():
+        values: list[str | int] = [key, cell.dataset, cell.backbone, cell.variant, cell.settings]
+        values.append(len(params.datasets[cell.dataset].seeds))
+        if stale is not None:
+            values.append("no" if {f"train@{key}", f"evaluate@{key}"} & set(stale) else "yes")
+        records.append(dict(zip(columns, values, strict=True)))
+    lines = tuple(Line(tuple(Entry(str(value)) for value in record.values())) for record in records)
+    return Table(
+        title="The grid",
+        columns=tuple(columns),
+        label_count=4,
+        blocks=(Block("", (Group("", lines),)),),
+        notes=(f"{len(lines)} cells; `dvc repro` brings all of them up to date.",),
+        records=tuple(records),
+    )
+
+
+def _objectives(params: Params, dataset: str) -> Sequence[str]:
+    known = params.datasets.get(dataset)
+    return ["base"] if known is not None and known.text is None else list(params.objectives)
+
+
+def _tell(done: str, names: Sequence[str], nothing: str) -> None:
+    print(f"{done}: {', '.join(names) if names else nothing}", file=sys.stderr)

@@ -1,0 +1,23 @@
+"""What every test shares: threads that sleep, and a copy of the checkout's settings to change."""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import shutil  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+
+from repro.layout import Layout  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Layout:
+    """A folder with this project's params.yaml, dvc.yaml and published settings, without data."""
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "data" / "published", tmp_path / "data" / "published")
+    return Layout(tmp_path)
