@@ -93,7 +93,7 @@ def efficiency_table(costs: Sequence[Cost]) -> Table:
                 "wall_seconds": figures(cost.wall_seconds),
                 "epochs": figures(cost.epochs),
                 "seconds_per_epoch": figures(per_epoch),
-                "peak_bytes": figures(cost.peak_bytes),
+                "peak_bytes": None if cost.peak_bytes is None else round(cost.peak_bytes),
                 "device": cost.device,
             }
         )
