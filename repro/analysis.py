@@ -131,8 +131,8 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
         "summarizer": text.get("summarizer"),
         "embedder": text.get("embedder"),
         "mask": run.get("mask"),
-        "keep rate": _nested(hyper, "keep_rate"),
-        "commit": run.get("commit"),
+        "keep rate": hyper.get("keep_rate"),
+        "commit": _short_commit(run.get("commit")),
     }
     return {name: ABSENT if value is None else str(value) for name, value in values.items()}
 
@@ -188,10 +188,9 @@ def by_backbone(cells: Iterable[CellResult]) -> dict[tuple[str, str], list[CellR
     return groups
 
 
-def _nested(settings: Mapping[str, Any], name: str) -> Any:
-    """Return a setting that lies at the top or in one of the sections."""
-    if name in settings:
-        return settings[name]
-    return next(
-        (part[name] for part in settings.values() if isinstance(part, Mapping) and name in part), None
-    )
+def _short_commit(commit: str | None) -> str | None:
+    """Return the first ten digits of a commit, with what stands after a plus."""
+    if commit is None:
+        return None
+    digits, _, state = commit.partition("+")
+    return digits[:10] + (f"+{state}" if state else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,25 +49,23 @@ def datasets_table_of(layout: Layout, params: Params, names: Sequence[str] | Non
 
 def efficiency_table_of(cells: Sequence[CellResult]) -> Table:
     """Return what the training of each cell cost, the mean over its seeds."""
-    costs = []
-    for cell in cells:
-        seeds = per_seed(cell.run)
-
-        def mean(name: str, seeds: Sequence[Mapping[str, Any]] = seeds) -> float | None:
-            values = [seed[name] for seed in seeds if seed.get(name) is not None]
-            return float(np.mean(values)) if values else None
-
-        costs.append(
-            Cost(
-                name=cell.name,
-                seed_count=len(cell.seeds),
-                wall_seconds=mean("wall_seconds"),
-                epochs=mean("epochs"),
-                peak_bytes=mean("peak_bytes"),
-                device=str(cell.run.get("device", "–")),
-            )
+    costs = [
+        Cost(
+            name=cell.name,
+            seed_count=len(cell.seeds),
+            wall_seconds=_mean(cell.timings.values(), "wall_seconds"),
+            epochs=_mean(per_seed(cell.run), "epochs"),
+            peak_bytes=_mean(cell.timings.values(), "peak_bytes"),
+            device=str(cell.run.get("device", "–")),
         )
+        for cell in cells
+    ]
     return efficiency_table(costs)
+
+
+def _mean(records: Iterable[Mapping[str, Any]], name: str) -> float | None:
+    values = [record[name] for record in records if record.get(name) is not None]
+    return float(np.mean(values)) if values else None
 
 
 def per_seed(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:

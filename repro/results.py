@@ -48,7 +48,8 @@ class CellResult:
         seeds: Training seeds, shape (seed,).
         users: Indices of users with test items, ascending, shape (user,).
         train_degrees: Their numbers of training items, shape (user,).
-        run: run.json.
+        run: run.json, with ``mask`` from the evaluation.
+        timings: Wall seconds and peak bytes by seed, empty where the cell was trained elsewhere.
     """
 
     key: str
@@ -57,6 +58,7 @@ class CellResult:
     users: npt.NDArray[np.int64]
     train_degrees: npt.NDArray[np.int64]
     run: Mapping[str, Any]
+    timings: Mapping[str, Mapping[str, Any]]
     folder: Path
     prepared: Path
     _stored: dict[str, FloatArray] = field(repr=False)
@@ -126,13 +128,15 @@ def read_result(layout: Layout, key: str, cell: Cell) -> CellResult:
         for name, values in columns.items()
         if METRIC.fullmatch(name)
     }
+    timings = layout.timings(key)
     return CellResult(
         key=key,
         cell=cell,
         seeds=seeds,
         users=users[0],
         train_degrees=columns["train_degree"][order].astype(np.int64).reshape(len(seeds), -1)[0],
-        run=read_json(folder / "run.json"),
+        run={**read_json(folder / "run.json"), "mask": read_json(folder / "metrics.json").get("mask")},
+        timings=read_json(timings).get("per_seed", {}) if timings.is_file() else {},
         folder=folder,
         prepared=layout.prepared(cell.dataset),
         _stored=stored,

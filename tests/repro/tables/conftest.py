@@ -14,6 +14,7 @@ import yaml
 from irllrec.data.interactions import Interactions
 from irllrec.data.storage import save_interactions, write_arrays, write_json
 from irllrec.evaluation.metrics import per_user_metrics
+from repro.layout import Layout
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 USERS, ITEMS, SEEDS = 240, 150, (2023, 2024, 2025)
@@ -99,7 +100,10 @@ def _write_run(root: Path, dataset: str, variant: str, dropped: str, skill: floa
         folder / "top_items.npz", {"seeds": seeds, "users": users.astype(np.int32), "items": np.stack(lists)}
     )
     shares = {"bpr": 0.9, "kd": 0.06, "pair": 0.03, "tran": 0.01, "itm": 2e-8}
-    seed_record = {"wall_seconds": 12.5, "peak_bytes": 2**28, "epochs": 60, "loss_shares": shares}
+    seed_record = {"epochs": 60, "loss_shares": shares}
+    timing = {str(seed): {"wall_seconds": 12.5, "peak_bytes": 2**28} for seed in SEEDS}
+    write_json(Layout(root).timings(f"{dataset}-lightgcn-{variant}"), {"workers": 2, "per_seed": timing})
+    write_json(folder / "metrics.json", {"mask": "train"})
     run = {
         "dataset": dataset,
         "backbone": "lightgcn",
@@ -108,12 +112,11 @@ def _write_run(root: Path, dataset: str, variant: str, dropped: str, skill: floa
         "drop": [dropped.upper()] if dropped else [],
         "fidelity": "paper",
         "itm": "reading" if variant.startswith("irllrec") else None,
-        "mask": "train",
         "settings": "default",
-        "commit": "0123abc (dirty)",
+        "commit": "0123456789abcdef+dirty",
         "device": "cpu",
         "text": None if variant == "base" else {"summarizer": "extractive", "embedder": "lsa"},
-        "hyperparameters": {"backbone": {"keep_rate": 0.8, "layers": 3}},
+        "hyperparameters": {"keep_rate": 0.8, "layers": 3},
         "per_seed": {str(seed): seed_record for seed in SEEDS},
     }
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")

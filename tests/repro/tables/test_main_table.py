@@ -109,7 +109,7 @@ def test_provenance_stands_under_the_table(main):
     for fact in ("summarizer extractive", "embedder lsa", "fidelity paper", "itm reading", "mask train"):
         assert fact in line
     assert "keep rate 0.8" in line
-    assert "commit 0123abc (dirty)" in line
+    assert "commit 0123456789+dirty" in line
 
 
 def test_published_figures_stand_under_ours_and_gaps_say_so(project):
