@@ -233,10 +233,11 @@ def _new_cell(cells: Mapping[str, Any], request: CellRequest) -> dict[str, Any]:
 def cell_inputs(dataset: str, objective: str) -> str:
     """Return the file that a cell reads beside the interactions, relative to the root.
 
-    A text-free objective names the data set's manifest, so that new text never retrains it.
+    A text-free objective names the training interactions, which it reads anyway: new text never
+    retrains it.
     """
     if objective == _TEXT_FREE:
-        return f"data/prepared/{dataset}/manifest.json"
+        return f"data/prepared/{dataset}/train.npz"
     return f"data/text/{dataset}/vectors.npz"
 
 

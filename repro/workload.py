@@ -57,7 +57,7 @@ def estimate(
             renewed = renewed or stage in touched
             stages += [stage] if renewed else []
         if f"train@{key}" in stages:
-            took = _earlier_seconds(layout, cell)
+            took = _earlier_seconds(layout, params, key)
             seconds = None if took is None or seconds is None else seconds + took
     for name in datasets if tables else ():
         renewed = any(cells[s.partition("@")[2]].dataset == name for s in stages if s.startswith("evaluate@"))
@@ -81,28 +81,23 @@ def _read_by(cell: Cell) -> list[str]:
     return [f"prepare@{cell.dataset}", f"{producer}@{cell.dataset}"]
 
 
-def _earlier_seconds(layout: Layout, cell: Cell) -> float | None:
-    """Return the wall seconds of the cell's last training, else of another cell of its data set."""
-    own = layout.run(cell.dataset, cell.backbone, cell.variant) / "run.json"
-    others = sorted((layout.root / "runs" / cell.dataset).glob("*/*/run.json"))
-    for path in (own, *others):
-        seconds = _wall_seconds(path)
-        if seconds is not None:
-            return seconds
-    return None
+def _earlier_seconds(layout: Layout, params: Params, key: str) -> float | None:
+    """Return the wall seconds of the cell's last training here, else of another of its data set."""
+    dataset = params.cells[key].dataset
+    others = [other for other, cell in params.cells.items() if cell.dataset == dataset]
+    found = (_wall_seconds(layout.timings(name)) for name in (key, *others))
+    return next((seconds for seconds in found if seconds is not None), None)
 
 
 def _wall_seconds(path: Path) -> float | None:
+    """Return how long all seeds took, trained side by side by as many workers as then."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        seconds = [float(seed["wall_seconds"]) for seed in record["per_seed"].values()]
+        workers = min(int(record["workers"]), len(seconds))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    if isinstance(record.get("wall_seconds"), int | float):
-        return float(record["wall_seconds"])
-    per_seed = record.get("per_seed")
-    if isinstance(per_seed, dict):
-        return float(sum(entry.get("wall_seconds", 0.0) for entry in per_seed.values()))
-    return None
+    return sum(seconds) / max(workers, 1) if seconds else None
 
 
 def _spoken(seconds: float) -> str:

@@ -50,7 +50,7 @@ def test_a_data_set_with_text_gets_every_objective_and_one_without_only_base(che
     params = load_params(checkout.params)
     assert params.datasets["amazon"].text is not None
     assert params.datasets["movie"].text is None
-    assert params.cells["movie-lightgcn-base"].inputs == "data/prepared/movie/manifest.json"
+    assert params.cells["movie-lightgcn-base"].inputs == "data/prepared/movie/train.npz"
 
 
 def test_a_data_set_added_and_removed_leaves_the_file_as_it_was(checkout: Layout) -> None:
@@ -101,7 +101,9 @@ def test_removing_a_cell_removes_its_run_and_its_lock_entries(checkout: Layout) 
     run = checkout.run("demo", "lightgcn", "irllrec-no-text")
     run.mkdir(parents=True)
     lock = checkout.root / "dvc.lock"
-    lock.write_text(f"schema: '2.0'\nstages:\n  train@{key}:\n    cmd: a\n  train@demo-lightgcn-base:\n    cmd: b\n")
+    lock.write_text(
+        f"schema: '2.0'\nstages:\n  train@{key}:\n    cmd: a\n  train@demo-lightgcn-base:\n    cmd: b\n"
+    )
     remove(checkout, [key])
     assert key not in load_params(checkout.params).cells
     assert not run.exists()

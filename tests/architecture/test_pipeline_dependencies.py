@@ -1,0 +1,88 @@
+"""Each stage's code dependencies in dvc.yaml are what it really imports: no more, no less."""
+
+import re
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+
+from repro.params import load_params
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ("generate", "prepare", "summarize", "embed", "train", "evaluate", "compare", "tabulate")
+
+CARRIERS = {
+    "irllrec",
+    "irllrec.backbones",
+    "irllrec.objectives",
+    "irllrec.errors",
+    "repro.errors",
+    "repro.failures",
+    "repro.layout",
+    "repro.params",
+    "repro.provenance",
+    "repro.stages.entry",
+}
+"""Modules that carry values, name paths or tell of failures, and compute no number; see docs/decisions."""
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("irllrec", "repro", cache_dir=None)
+
+
+def _declared(stage: str) -> list[str]:
+    """Return the Python files and folders a stage lists, with one cell's names filled in."""
+    body = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["do"]
+    cell = next(cell for cell in load_params(ROOT / "params.yaml").cells.values() if cell.objective == "irllrec")
+    filled = [
+        re.sub(r"\$\{item\.(\w+)\}", lambda match: str(getattr(cell, match[1])), dep)
+        for dep in body["deps"]
+        if isinstance(dep, str)
+    ]
+    return [dep for dep in filled if dep.startswith(("irllrec/", "repro/"))]
+
+
+def _modules(dep: str) -> set[str]:
+    path = ROOT / dep
+    files = [path] if path.suffix == ".py" else sorted(path.rglob("*.py"))
+    return {file.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for file in files}
+
+
+def _imported(graph: grimp.ImportGraph, stage: str) -> set[str]:
+    """Return what a stage imports, with the backbone and the objective that it looks up by name."""
+    starts = {f"repro.stages.{stage}"}
+    if stage == "train":
+        starts |= {"irllrec.backbones.lightgcn", "irllrec.objectives.irllrec"}
+    found = set(starts)
+    for start in starts:
+        found |= graph.find_upstream_modules(start)
+    return found - CARRIERS
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_imported_module_is_missing_from_the_dependencies(graph: grimp.ImportGraph, stage: str) -> None:
+    declared = set().union(*(_modules(dep) for dep in _declared(stage)))
+    packages = {module for module in graph.modules if (ROOT / module.replace(".", "/")).is_dir()}
+    assert sorted(_imported(graph, stage) - declared - packages) == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_dependency_is_listed_that_the_stage_does_not_import(graph: grimp.ImportGraph, stage: str) -> None:
+    imported = _imported(graph, stage)
+    assert [dep for dep in _declared(stage) if not _modules(dep) & imported] == []
+
+
+def test_every_stage_of_the_pipeline_is_checked() -> None:
+    assert tuple(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]) == STAGES
+
+
+def test_every_listed_file_exists() -> None:
+    missing = [dep for stage in STAGES for dep in _declared(stage) if not (ROOT / dep).exists()]
+    assert missing == []
+
+
+def test_carriers_import_no_module_that_computes(graph: grimp.ImportGraph) -> None:
+    reached = set().union(*(graph.find_upstream_modules(module) for module in CARRIERS))
+    assert reached <= CARRIERS
