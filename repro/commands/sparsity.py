@@ -45,6 +45,9 @@ def sparsity(
 
     Example: repro sparsity --dataset demo --groups quantiles
     """
+    import numpy as np
+
+    from irllrec.evaluation.strata import strata_of
     from repro.analysis import chief_metrics
     from repro.assembly import sparsity_table_of
     from repro.commands.compare import request_of
@@ -57,6 +60,9 @@ def sparsity(
     check_format(format)
     method = check_correction(correction, params)
     chosen = check_metrics(split_list(metrics) or chief_metrics(params))
+    strata_of(
+        np.zeros(0, dtype=np.int64), groups
+    )  # an unreadable --groups is refused before anything is trained
     names = dict.fromkeys(["base", *(split_list(variant) or ["irllrec"])])
     places = grid_places(params, [dataset], backbone)
     requests = [request_of(params, f"{dataset}/{place[1]}/{name}") for place in places for name in names]

@@ -49,6 +49,7 @@ def main_command(
     """Print the main table: variants by metrics, with the best, stars and the improvement.
 
     Example: repro table main --dataset amazon --published
+
     Example: repro table main --metrics recall@50,mrr@10 --format latex
     """
     from repro.analysis import all_metrics
