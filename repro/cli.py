@@ -14,21 +14,31 @@ from repro.commands import ablation, compare, data, demo, doctor, grid, sparsity
 from repro.failures import DONE, INTERRUPTED, USER_ERROR, explain
 from repro.stages.entry import VERBOSITY, quiet_threads
 
+_HELP = """From pinned data to paper-style tables: intent representation learning, reproduced.
+
+Start with `repro demo`. Answers go to stdout, logs to stderr.
+"""
+_ORDER = ("demo", "data", "grid", "table", "ablation", "sparsity", "compare", "doctor")
 _SWITCHES = {"-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose"}
 
 
-def build_app() -> typer.Typer:
+def build_command() -> Any:
     """Return the command line; only typer and the signatures of the commands are imported for it."""
+    command: Any = typer.main.get_command(_build_app())
+    command.commands = {name: command.commands[name] for name in _ORDER}
+    _keep_example_lines(command)
+    return command
+
+
+def _build_app() -> typer.Typer:
     app = typer.Typer(
         name="repro",
-        help="From pinned data to paper-style tables: intent representation learning, reproduced.\n\n"
-        "Start with `repro demo`. Answers go to stdout, logs to stderr.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    app.callback()(_switches)
+    app.callback(help=_HELP)(_switches)
     app.command("demo")(demo.demo)
     app.add_typer(data.app, name="data")
     app.add_typer(grid.app, name="grid")
@@ -38,6 +48,14 @@ def build_app() -> typer.Typer:
     app.command("compare")(compare.compare)
     app.command("doctor")(doctor.doctor)
     return app
+
+
+def _keep_example_lines(command: Any) -> None:
+    """Mark the paragraphs of examples, so that help prints them line by line."""
+    if command.help:
+        command.help = command.help.replace("\n\nExample:", "\n\n\b\nExample:")
+    for part in getattr(command, "commands", {}).values():
+        _keep_example_lines(part)
 
 
 def main() -> None:
@@ -55,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
         os.environ[VERBOSITY] = verbosity
     quiet_threads()
     try:
-        code = build_app()(args=words, prog_name="repro", standalone_mode=False)
+        code = build_command()(args=words, prog_name="repro", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our answer closed it (`repro … | head`); what it wanted, it has.
@@ -70,21 +88,27 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else DONE
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"irllrec-repro {version('irllrec-repro')}")
+        raise typer.Exit
+
+
 def _switches(
-    context: typer.Context,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print nothing but answers and errors.")
     ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also print DVC's own words, and tracebacks.")
     ] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop."),
+    ] = False,
 ) -> None:
-    if version:
-        from importlib.metadata import version as installed
-
-        print(f"irllrec-repro {installed('irllrec-repro')}")
-        raise typer.Exit
+    """Declare the switches that hold for every command."""
 
 
 def _without_switches(arguments: Sequence[str]) -> tuple[list[str], str | None]:
@@ -96,6 +120,9 @@ def _without_switches(arguments: Sequence[str]) -> tuple[list[str], str | None]:
 
 
 def _fail(error: BaseException, *, verbose: bool) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(str(error.format_message()))  # type: ignore[attr-defined]
+        return DONE
     usage = _usage_sentence(error)
     if usage is not None:
         print(usage, file=sys.stderr)
@@ -119,8 +146,6 @@ def _usage_sentence(error: BaseException) -> str | None:
         return None
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "repro"
-    if type(error).__name__ == "NoArgsIsHelpError":
-        return str(describe())
     return f"{command}: {str(describe()).rstrip('.')}: see `{command} --help`."
 
 

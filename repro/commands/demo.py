@@ -10,7 +10,7 @@ DEMO = "demo"
 
 
 def demo(format: FormatOption = "rich", no_run: NoRunOption = False) -> None:
-    """Run everything on the embedded data set and print the main table.
+    """Run the embedded data set and print its table.
 
     Generates the data, makes text vectors, trains every variant over five seeds, evaluates,
     compares, and ends with the table and the time it took. A second run only reads.

@@ -52,7 +52,9 @@ def doctor(
     ] = False,
     format: FormatOption = "rich",
 ) -> None:
-    """Check versions, memory, disk, accelerator, data and the state of the grid.
+    """Check this machine, the data and the grid.
+
+    Versions, memory, disk, accelerator, hashes of the data, and what is out of date.
 
     Exits with 1 if something needs a fix.
 

@@ -146,7 +146,9 @@ def test_a_pipeline_at_work_is_not_joined_by_a_second_one(pipeline: Layout) -> N
     locks.mkdir()
     held = {"write": {"trained": {"pid": os.getpid(), "cmd": "dvc repro"}}, "read": {}}
     (locks / "rwlock").write_text(json.dumps(held))
-    with pytest.raises(ReproError, match=f"`dvc repro` \\(process {os.getpid()}\\) is at work on trained: wait"):
+    with pytest.raises(
+        ReproError, match=f"`dvc repro` \\(process {os.getpid()}\\) is at work on trained: wait"
+    ):
         bring_up_to_date(pipeline, [CELL], say=lambda _: None)
 
 

@@ -43,7 +43,11 @@ def test_text_settings_reach_the_data_set_they_name() -> None:
         ("code: irllrec/objectives/base.py", "code: other.py", "should be irllrec/objectives/base.py"),
         ("origin: generated", "origin: fetched", "datasets.demo has origin 'fetched'"),
         ("text:\n  demo:", "text:\n  dem:", "text.dem names no data set"),
-        ("    seeds:", "    text: {summarizer: extractive, embedder: lsa}\n    seeds:", "under `text` as demo"),
+        (
+            "    seeds:",
+            "    text: {summarizer: extractive, embedder: lsa}\n    seeds:",
+            "under `text` as demo",
+        ),
         ("embedder: lsa", "embedder: sentence-transformers", "needs `model`"),
     ],
 )
