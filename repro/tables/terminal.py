@@ -52,6 +52,8 @@ def _parts(table: Table, widths: list[int], width: int) -> list[list[int]]:
     """Return the columns of each part: as few parts as fit, of about equal size."""
     labels = list(range(table.label_count))
     values = list(range(table.label_count, len(table.columns)))
+    if not values:
+        return [labels]
     for count in range(1, len(values) + 1):
         size = -(-len(values) // count)
         parts = [labels + values[start : start + size] for start in range(0, len(values), size)]
