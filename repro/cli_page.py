@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -24,10 +25,17 @@ def page() -> str:
     """Return the page: one section for each command, with what ``--help`` prints."""
     from repro.cli import build_command
 
-    sections = [_INTRODUCTION]
-    for words in _commands(build_command(), []):
-        title = " ".join(["repro", *words])
-        sections.append(f"## {title}\n\n```\n{_help(words)}```\n")
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = _WIDTH
+    try:
+        sections = [_INTRODUCTION]
+        for words in _commands(build_command(), []):
+            title = " ".join(["repro", *words])
+            sections.append(f"## {title}\n\n```\n{_help(words)}```\n")
+    finally:
+        os.environ.pop("COLUMNS")
+        if before is not None:
+            os.environ["COLUMNS"] = before
     return "\n".join(sections)
 
 
@@ -38,12 +46,13 @@ def _commands(command: Any, words: list[str]) -> Iterator[list[str]]:
 
 
 def _help(words: list[str]) -> str:
-    program = f"import sys; from repro.cli import run; sys.exit(run({[*words, '--help']!r}))"
-    environment = {**os.environ, "COLUMNS": _WIDTH, "NO_COLOR": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
-    return done.stdout
+    from repro.cli import run
+
+    answer = io.StringIO()
+    with contextlib.redirect_stdout(answer):
+        code = run([*words, "--help"])
+    assert code == 0, words
+    return answer.getvalue()
 
 
 if __name__ == "__main__":

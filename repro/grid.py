@@ -83,13 +83,14 @@ def add_dataset(
     Args:
         layout: The checkout.
         name: The data set's name.
-        dataset: ``origin``, ``split``, ``seeds`` and optionally ``text``, as in params.yaml.
+        dataset: ``origin``, ``split``, ``seeds`` and optionally ``text`` and ``training``, as in
+            params.yaml.
         published: Give the cells the published hyper-parameters, where there are some.
 
     Raises:
         ReproError: If the resulting params.yaml would not be valid; nothing is written then.
     """
-    entry = dict(dataset)
+    entry = {**dataset, "training": dataset.get("training", {})}
     text = entry.pop("text", None)
     file = ParamsFile(layout.params)
     file.insert("datasets", name, entry, block=True)
@@ -176,7 +177,11 @@ def use_published(layout: Layout, datasets: Sequence[str] = ()) -> list[str]:
 
 
 def _check(params: Params, request: CellRequest) -> CellRequest:
-    known = {"data set": params.datasets, "backbone": params.backbones, "objective": params.objectives}
+    known: dict[str, Sequence[str]] = {
+        "data set": list(params.datasets),
+        "backbone": list(params.backbones),
+        "objective": list(params.objectives),
+    }
     names = {"data set": request.dataset, "backbone": request.backbone, "objective": request.objective}
     for kind, name in names.items():
         if name not in known[kind]:

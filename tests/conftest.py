@@ -4,12 +4,12 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import shutil  # noqa: E402
-from pathlib import Path  # noqa: E402
+import shutil
+from pathlib import Path
 
-import pytest  # noqa: E402
+import pytest
 
-from repro.layout import Layout  # noqa: E402
+from repro.layout import Layout
 
 ROOT = Path(__file__).resolve().parents[1]
 

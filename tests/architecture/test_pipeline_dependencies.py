@@ -35,7 +35,9 @@ def graph() -> grimp.ImportGraph:
 def _declared(stage: str) -> list[str]:
     """Return the Python files and folders a stage lists, with one cell's names filled in."""
     body = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["do"]
-    cell = next(cell for cell in load_params(ROOT / "params.yaml").cells.values() if cell.objective == "irllrec")
+    cell = next(
+        cell for cell in load_params(ROOT / "params.yaml").cells.values() if cell.objective == "irllrec"
+    )
     filled = [
         re.sub(r"\$\{item\.(\w+)\}", lambda match: str(getattr(cell, match[1])), dep)
         for dep in body["deps"]

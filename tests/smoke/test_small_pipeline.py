@@ -62,7 +62,9 @@ def test_the_demo_ends_with_a_table_of_every_variant(release: Path) -> None:
     done = _run(release, "repro", "demo", "--format", "csv")
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
-    assert {"base", "rlmrec-con", "rlmrec-gen", "irllrec"} <= {value for row in rows for value in row.values()}
+    assert {"base", "rlmrec-con", "rlmrec-gen", "irllrec"} <= {
+        value for row in rows for value in row.values()
+    }
     assert "Running" in done.stderr
     assert "Done in" in done.stderr
 
