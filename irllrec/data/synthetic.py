@@ -2,7 +2,8 @@
 
 Readers have two to four intents, books one to three, each intent in one facet. A click is caused
 by one of the reader's intents, by a book's popularity or by chance; reviews mention the intent
-that caused the click, descriptions all intents of the book. A third of the readers are sparse.
+that caused the click, descriptions all intents of the book. A third of the readers are sparse:
+they take few books, care less for popular ones, and tell more of themselves when they write.
 
 Bytes are the same on every machine: draws use only ``random``, ``integers`` and ``permutation``
 of PCG64, arithmetic only operations that IEEE 754 rounds exactly, and sums run in order.
@@ -34,7 +35,8 @@ LEAST_WEIGHT = 0.1
 OTHER_FACET_SHARE = 0.04
 INTENT_CLICKS = 0.9
 POPULARITY_CLICKS = 0.06
-POPULARITY_SHIFT = 35.0
+POPULARITY_SHIFT = 25.0
+SPARSE_POPULARITY_SHIFT = 200.0
 TRIES = 50
 
 
@@ -123,8 +125,13 @@ def plant_clicks(
     is_sparse[Draws(seed, "sparse users").order(user_count)[: user_count // 3]] = True
     degrees = _draw_degrees(is_sparse, item_count, interaction_count, Draws(seed, "degrees"))
     ranks = Draws(seed, "popularity").order(item_count)
-    popularity = 1.0 / (ranks.astype(np.float64) + POPULARITY_SHIFT)
-    click_items, causes = _draw_clicks(users, items, popularity, degrees, Draws(seed, "clicks"))
+    shops = [
+        _Shop(items, 1.0 / (ranks.astype(np.float64) + shift))
+        for shift in (POPULARITY_SHIFT, SPARSE_POPULARITY_SHIFT)
+    ]
+    click_items, causes = _draw_clicks(
+        users, [shops[int(few)] for few in is_sparse], degrees, Draws(seed, "clicks")
+    )
     click_users = np.repeat(np.arange(user_count), degrees)
     planted = PlantedClicks(users, items, is_sparse, click_users, click_items, causes)
     _lift_rare_items(planted, Draws(seed, "rare items"))
@@ -179,31 +186,44 @@ def _draw_degrees(
     return degrees
 
 
+class _Shop:
+    """Running sums of how likely each item is taken, for each reason to take one."""
+
+    def __init__(self, items: Taste, popularity: FloatArray) -> None:
+        self.item_count, intent_count = items.weights.shape
+        self.by_popularity = np.cumsum(popularity)
+        self.by_facet: dict[tuple[int, int], FloatArray] = {}
+        for intent in range(intent_count):
+            for facet in range(FACET_COUNT):
+                match = np.where(items.facets[:, intent] == facet, 1.0, OTHER_FACET_SHARE)
+                self.by_facet[intent, facet] = np.cumsum(popularity * items.weights[:, intent] * match)
+
+
 def _draw_clicks(
-    users: Taste, items: Taste, popularity: FloatArray, degrees: IntArray, draws: Draws
+    users: Taste, shops: Sequence[_Shop], degrees: IntArray, draws: Draws
 ) -> tuple[IntArray, IntArray]:
-    """Return item and cause of every click, user after user; no user takes an item twice."""
-    item_count, intent_count = items.weights.shape
-    by_facet: dict[tuple[int, int], FloatArray] = {}
-    for intent in range(intent_count):
-        for facet in range(FACET_COUNT):
-            match = np.where(items.facets[:, intent] == facet, 1.0, OTHER_FACET_SHARE)
-            by_facet[intent, facet] = np.cumsum(popularity * items.weights[:, intent] * match)
-    by_popularity = np.cumsum(popularity)
+    """Return item and cause of every click, user after user; no user takes an item twice.
+
+    Args:
+        users: Planted intents of users.
+        shops: The shop of each user.
+        degrees: Clicks of each user.
+        draws: Where chance comes from.
+    """
     clicks: list[int] = []
     causes: list[int] = []
-    for user, degree in enumerate(degrees):
+    for user, (shop, degree) in enumerate(zip(shops, degrees.tolist(), strict=True)):
         taken: set[int] = set()
         own = np.cumsum(users.weights[user])
         while len(taken) < degree:
             kind = draws.share()
             if kind < INTENT_CLICKS:
                 cause = draws.position(own)
-                item = draws.position(by_facet[cause, int(users.facets[user, cause])])
+                item = draws.position(shop.by_facet[cause, int(users.facets[user, cause])])
             elif kind < INTENT_CLICKS + POPULARITY_CLICKS:
-                cause, item = BY_POPULARITY, draws.position(by_popularity)
+                cause, item = BY_POPULARITY, draws.position(shop.by_popularity)
             else:
-                cause, item = BY_CHANCE, draws.below(item_count)
+                cause, item = BY_CHANCE, draws.below(shop.item_count)
             if item not in taken:
                 taken.add(item)
                 clicks.append(item)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +15,9 @@ from irllrec.data.storage import read_arrays, write_arrays
 from irllrec.errors import DataError, TextError
 
 FloatArray = npt.NDArray[np.float32]
+
+_PROVENANCE = "provenance"
+"""Array that carries a JSON text, so that vectors never lose where they come from."""
 
 ARRAY_NAMES = ("user_profile", "item_profile", "user_intent", "item_intent")
 
@@ -99,9 +105,23 @@ def load_text_vectors(path: Path) -> TextVectors:
         raise TextError(f"{path}: {error}") from None
 
 
-def save_text_vectors(path: Path, vectors: TextVectors) -> None:
-    """Write text vectors as npz, atomically and with reproducible bytes."""
-    write_arrays(path, {name: getattr(vectors, name) for name in ARRAY_NAMES})
+def save_text_vectors(path: Path, vectors: TextVectors, provenance: Mapping[str, Any] | None = None) -> None:
+    """Write text vectors and how they were made as npz, atomically and with reproducible bytes."""
+    text = json.dumps(dict(provenance or {}), sort_keys=True, ensure_ascii=False)
+    arrays: dict[str, npt.NDArray[Any]] = {name: getattr(vectors, name) for name in ARRAY_NAMES}
+    arrays[_PROVENANCE] = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
+    write_arrays(path, arrays)
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """Return how the vectors of a file were made, as :func:`save_text_vectors` was told.
+
+    Raises:
+        DataError: If the file is missing or says nothing about it.
+    """
+    text = read_arrays(path, _PROVENANCE)[_PROVENANCE].tobytes().decode("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def check_node_counts(vectors: TextVectors, user_count: int, item_count: int, name: str) -> None:
@@ -127,9 +147,14 @@ def normalise_rows(vectors: npt.NDArray[np.floating]) -> FloatArray:
     Args:
         vectors: Shape (node, dim), finite.
     """
+    return unit_rows(vectors).astype(np.float32)
+
+
+def unit_rows(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Return the rows at length 1, float64; a zero row stays zero."""
     wide = np.asarray(vectors, dtype=np.float64)
     norms = np.sqrt(np.einsum("nd,nd->n", wide, wide))[:, None]
-    return np.divide(wide, norms, out=np.zeros_like(wide), where=norms > 0).astype(np.float32)
+    return np.divide(wide, norms, out=np.zeros_like(wide), where=norms > 0)
 
 
 def random_like(vectors: FloatArray, generator: np.random.Generator) -> FloatArray:

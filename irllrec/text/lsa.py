@@ -12,12 +12,13 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from threadpoolctl import threadpool_limits
 
 from irllrec.errors import TextError
-from irllrec.text.embeddings import FloatArray, normalise_rows
+from irllrec.text.embeddings import FloatArray, unit_rows
 
 logger = logging.getLogger(__name__)
 
 LARGEST_GROUP_SHARE = 0.5
 SMALLEST_RELATIVE_VALUE = 1e-9
+DECIMALS = 6
 
 
 def embed_by_lsa(groups: Sequence[Sequence[str]], dimension: int) -> list[FloatArray]:
@@ -25,8 +26,9 @@ def embed_by_lsa(groups: Sequence[Sequence[str]], dimension: int) -> list[FloatA
 
     Words that stand in more than half of the texts of a group are left out (the fixed words of
     the group's sentences would tell the groups apart, not their meanings), as are words in a
-    single text. The sign of each axis is fixed by its largest loading; sums run on one thread, so
-    that the same input gives the same bytes.
+    single text. The sign of each axis is fixed by its largest loading, sums run on one thread, and
+    vectors are rounded to six decimals: linear algebra alone differs in its last bits from one kind
+    of processor to another.
 
     Args:
         groups: For example profiles of users, of items, intents of users, of items.
@@ -54,7 +56,8 @@ def embed_by_lsa(groups: Sequence[Sequence[str]], dimension: int) -> list[FloatA
             )
         vectors = weights @ axes
     ends = np.cumsum([len(group) for group in groups])
-    return [normalise_rows(vectors[end - len(group) : end]) for group, end in zip(groups, ends, strict=True)]
+    unit = np.round(unit_rows(vectors), DECIMALS).astype(np.float32)
+    return [unit[end - len(group) : end] for group, end in zip(groups, ends, strict=True)]
 
 
 def _count_words(groups: Sequence[Sequence[str]]) -> tuple[scipy.sparse.csr_array, int]:

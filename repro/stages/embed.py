@@ -55,9 +55,9 @@ def main(argv: list[str]) -> None:
     vectors, model = embed(layout, settings, prepared, texts)
     check_node_counts(vectors, len(ids.users), len(ids.items), name)
     _check_not_all_zero(vectors, name)
-    save_text_vectors(layout.text(name) / "vectors.npz", vectors)
     record = provenance(settings, model, summaries, texts, vectors)
     record["summaries_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    save_text_vectors(layout.text(name) / "vectors.npz", vectors, record)
     write_json(layout.text(name) / "embedding.json", record)
 
 
