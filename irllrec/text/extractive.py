@@ -61,7 +61,8 @@ def _reasoning(node: NodeText) -> str:
     if not node.document:
         return ""
     kinds = (["title"] if node.title else []) + list(node.kinds)
-    return f"Keyphrases of {len(node.document)} texts ({', '.join(kinds)})."
+    count = len(node.document)
+    return f"Keyphrases of {count} {'text' if count == 1 else 'texts'} ({', '.join(kinds)})."
 
 
 def listing(phrases: Sequence[str]) -> str:
