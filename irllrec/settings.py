@@ -14,9 +14,7 @@ from irllrec.errors import ConfigurationError
 SettingsType = TypeVar("SettingsType")
 
 
-def read_settings(
-    kind: type[SettingsType], given: Mapping[str, Any], *, where: str
-) -> SettingsType:
+def read_settings(kind: type[SettingsType], given: Mapping[str, Any], *, where: str) -> SettingsType:
     """Return ``kind(**given)`` after checking every name and type.
 
     Args:
@@ -37,9 +35,7 @@ def read_settings(
                 f"{where} has the unknown key {name!r}{hint}; it takes {', '.join(fields) or 'no keys'}."
             )
     for name, field in fields.items():
-        required = (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        )
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in given:
             raise ConfigurationError(f"{where} lacks the key {name!r}: add it.")
     values = {name: _checked(given[name], hints[name], f"{where}.{name}") for name in given}

@@ -41,9 +41,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return the same triples on ``device``."""
-        return Batch(
-            self.users.to(device), self.positive_items.to(device), self.negative_items.to(device)
-        )
+        return Batch(self.users.to(device), self.positive_items.to(device), self.negative_items.to(device))
 
 
 @dataclass(frozen=True)

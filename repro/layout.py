@@ -61,6 +61,10 @@ class Layout:
     def checkpoints(self) -> Path:
         return self.state / "checkpoints"
 
+    def timings(self, key: str) -> Path:
+        """What training a cell cost here: outside the outputs, which are equal between equal runs."""
+        return self.state / "timings" / f"{key}.json"
+
     def raw(self, dataset: str) -> Path:
         return self.root / "data" / "raw" / dataset
 

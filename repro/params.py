@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -94,6 +95,8 @@ class Dataset(Record):
     split: Split
     text: Text | None = None
     seeds: tuple[int, ...] = Field(min_length=1)
+    training: dict[str, Any]
+    """Entries of the section ``training`` that differ on this data set; ``{}`` where none does."""
 
 
 class Generated(Record):
@@ -162,6 +165,11 @@ class Params(Record):
                 datasets[name] = {**datasets[name], "text": entry}
         return {**content, "datasets": datasets, "text": texts}
 
+    def training_of(self, cell: Cell) -> Training:
+        """Return the training settings of a cell: the section, its data set's entries, its own."""
+        own = self.datasets[cell.dataset].training | cell.override.training
+        return Training.model_validate(self.training.model_dump() | own)
+
     def cell(self, key: str) -> Cell:
         """Return one cell.
 
@@ -178,6 +186,7 @@ class Params(Record):
     @model_validator(mode="after")
     def _names_agree(self) -> Params:
         for key, cell in self.cells.items():
+            _check_training(f"cells.{key}.override.training", self.training, cell.override.training)
             for section, name in (
                 ("datasets", cell.dataset),
                 ("backbones", cell.backbone),
@@ -196,12 +205,25 @@ class Params(Record):
                     f"cells.{key} should be called {cell.dataset}-{cell.backbone}-{cell.variant}"
                 )
         for name, dataset in self.datasets.items():
+            _check_training(f"datasets.{name}.training", self.training, dataset.training)
             if (dataset.origin == "generated") != (name in self.generated):
                 raise ValueError(
                     f"datasets.{name} has origin {dataset.origin!r}: exactly the generated data sets "
                     "stand under `generated`"
                 )
         return self
+
+
+def _check_training(where: str, section: Training, entries: Mapping[str, Any]) -> None:
+    try:
+        Training.model_validate(section.model_dump() | dict(entries))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0])
+        what = f"is unknown: it takes {', '.join(Training.model_fields)}"
+        if first["type"] != "extra_forbidden":
+            what = f"is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        raise ValueError(f"{where}: the key {key!r} {what}") from None
 
 
 def load_params(path: Path) -> Params:

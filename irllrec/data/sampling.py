@@ -51,9 +51,7 @@ class TripleSampler:
         drawn = generator.integers(0, self._train.item_count, size=len(users))
         open_positions = np.flatnonzero(self._train.contains(users, drawn))
         while len(open_positions):
-            drawn[open_positions] = generator.integers(
-                0, self._train.item_count, size=len(open_positions)
-            )
+            drawn[open_positions] = generator.integers(0, self._train.item_count, size=len(open_positions))
             taken = self._train.contains(users[open_positions], drawn[open_positions])
             open_positions = open_positions[taken]
         return drawn

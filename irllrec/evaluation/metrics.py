@@ -72,14 +72,11 @@ def per_user_metrics(
     hits = test.contains(owners, top_items) & (top_items >= 0)
     hits = hits[:, :deepest].astype(np.float64)
     return {
-        name: _metric(metric, hits[:, :cutoff], cutoff, relevant)
-        for name, (metric, cutoff) in parsed.items()
+        name: _metric(metric, hits[:, :cutoff], cutoff, relevant) for name, (metric, cutoff) in parsed.items()
     }
 
 
-def _metric(
-    metric: str, hits: FloatArray, cutoff: int, relevant: npt.NDArray[np.int64]
-) -> FloatArray:
+def _metric(metric: str, hits: FloatArray, cutoff: int, relevant: npt.NDArray[np.int64]) -> FloatArray:
     if metric == "recall":
         return hits.sum(axis=1) / relevant
     if metric == "precision":

@@ -20,9 +20,7 @@ class IntentPrototypes(nn.Module):
         for side in (self.users, self.items):
             nn.init.xavier_uniform_(side, generator=generator)
 
-    def forward(
-        self, nodes: Float[Tensor, "node dim"], user_count: int
-    ) -> Float[Tensor, "node dim"]:
+    def forward(self, nodes: Float[Tensor, "node dim"], user_count: int) -> Float[Tensor, "node dim"]:
         """Return ``softmax(E C) Cᵀ`` with the users' and the items' own prototypes."""
         users, items = nodes[:user_count], nodes[user_count:]
         return torch.cat(

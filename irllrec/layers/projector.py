@@ -25,7 +25,5 @@ class Projector(nn.Module):
 
     def forward(self, rows: Float[Tensor, "row input"]) -> Float[Tensor, "row output"]:
         """Return the projected rows."""
-        projected: Tensor = self.output(
-            nn.functional.leaky_relu(self.hidden(rows), negative_slope=0.01)
-        )
+        projected: Tensor = self.output(nn.functional.leaky_relu(self.hidden(rows), negative_slope=0.01))
         return projected

@@ -80,9 +80,7 @@ class _Distillation(torch.autograd.Function):
                 anchor_gradient[rows] = logits @ keys
                 key_gradient.addmm_(logits.T, scaled[rows])
         if needs_gradient:
-            ctx.save_for_backward(
-                anchor_gradient / (temperature * row_count), key_gradient / row_count
-            )
+            ctx.save_for_backward(anchor_gradient / (temperature * row_count), key_gradient / row_count)
         return total / row_count
 
     @staticmethod

@@ -58,9 +58,7 @@ class Objective(nn.Module, abc.ABC):
         self.drop = drop
         self.fidelity = fidelity
 
-    def masked(
-        self, initial: Float[Tensor, "node dim"], draws: Draws
-    ) -> Float[Tensor, "node dim"]:
+    def masked(self, initial: Float[Tensor, "node dim"], draws: Draws) -> Float[Tensor, "node dim"]:
         """Return the embeddings that propagation starts from; unchanged by default."""
         return initial
 

@@ -144,9 +144,7 @@ class IRLLRec(Objective):
         if self.fidelity == "code":
             # D-05: the release initialises its teacher anew after copying the student.
             self.tower_teacher = teacher_of(
-                Projector(
-                    input_size=text.intent.shape[1], output_size=size, generator=generator
-                )
+                Projector(input_size=text.intent.shape[1], output_size=size, generator=generator)
             )
         else:
             self.tower_teacher = teacher_of(self.intent_tower)
@@ -271,9 +269,7 @@ class IRLLRec(Objective):
         with torch.no_grad():
             teacher_text = unit_rows(self._teacher_text(intents.text))
             source = self.prototype_teacher or self.prototypes
-            teacher_interaction = unit_rows(
-                self._aggregated(backbone, step, source, detach=True).detach()
-            )
+            teacher_interaction = unit_rows(self._aggregated(backbone, step, source, detach=True).detach())
             fused = unit_rows(0.5 * (teacher_interaction + teacher_text))
         interaction, text = unit_rows(intents.interaction), unit_rows(intents.text)
         temperature = self.settings.pair_temperature

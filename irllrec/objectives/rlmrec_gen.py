@@ -59,9 +59,7 @@ class RLMRecGen(Objective):
         )
         self._masked_nodes = torch.empty(0, dtype=torch.int64)
 
-    def masked(
-        self, initial: Float[Tensor, "node dim"], draws: Draws
-    ) -> Float[Tensor, "node dim"]:
+    def masked(self, initial: Float[Tensor, "node dim"], draws: Draws) -> Float[Tensor, "node dim"]:
         count = max(1, int(initial.shape[0] * self.settings.mask_ratio))
         self._masked_nodes = draws.choice(initial.shape[0], count).to(initial.device)
         token = self.mask_token.expand(count, -1)

@@ -140,9 +140,7 @@ def fit(
                 run.best = _copy_state(recommender)
         run.history.append({"epoch": run.epoch, **terms, "validation": value})
         run.seconds += time.monotonic() - started
-        listen(
-            Progress(run.epoch, settings.max_epochs, terms, value, run.stopping, run.seconds)
-        )
+        listen(Progress(run.epoch, settings.max_epochs, terms, value, run.stopping, run.seconds))
         reason = _finished(run, settings)
         due = time.monotonic() - saved_at >= settings.checkpoint_seconds
         if checkpoint is not None and (due or reason is not None):
@@ -174,9 +172,9 @@ def _train_epoch(
     draws = Draws(torch_stream(seed, "draws", epoch, device=str(device)))
     sums: dict[str, Tensor] = {}
     for users, positives, negatives in sampler.epoch(epoch):
-        batch = Batch(
-            torch.from_numpy(users), torch.from_numpy(positives), torch.from_numpy(negatives)
-        ).to(device)
+        batch = Batch(torch.from_numpy(users), torch.from_numpy(positives), torch.from_numpy(negatives)).to(
+            device
+        )
         terms = recommender.terms(batch, draws)
         weighted = {name: term.weighted for name, term in terms.items()}
         optimizer.zero_grad(set_to_none=True)

@@ -128,9 +128,7 @@ def _load(name: str) -> tuple[Any, Recommender, Batch]:
         profile=torch.from_numpy(
             np.concatenate([golden["text/usrprf_embeds"], golden["text/itmprf_embeds"]])
         ),
-        intent=torch.from_numpy(
-            np.concatenate([golden["text/usrint_embeds"], golden["text/itmint_embeds"]])
-        ),
+        intent=torch.from_numpy(np.concatenate([golden["text/usrint_embeds"], golden["text/itmint_embeds"]])),
     )
     objective = OBJECTIVES[name]
     recipe = Recipe(
@@ -164,7 +162,9 @@ def test_one_step_agrees_with_the_released_code(name: str) -> None:
     terms = recommender.terms(batch, draws)  # type: ignore[arg-type]
     draws.assert_exhausted()
 
-    expected = {key.removeprefix("loss/"): float(golden[key]) for key in golden.files if key.startswith("loss/")}
+    expected = {
+        key.removeprefix("loss/"): float(golden[key]) for key in golden.files if key.startswith("loss/")
+    }
     for released, ours in TERMS.items():
         if released in expected:
             assert terms[ours].weighted.item() == pytest.approx(expected[released], rel=1e-5), ours

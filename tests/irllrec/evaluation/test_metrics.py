@@ -67,7 +67,9 @@ def test_metrics_agree_with_ranx() -> None:
     relevant = [sorted(generator.permutation(50)[: generator.integers(1, 30)].tolist()) for _ in range(40)]
     ours = _measure(lists, relevant, NAMES)
     qrels = Qrels({str(u): {str(i): 1 for i in items} for u, items in enumerate(relevant)})
-    run = Run({str(u): {str(i): 100.0 - rank for rank, i in enumerate(items)} for u, items in enumerate(lists)})
+    run = Run(
+        {str(u): {str(i): 100.0 - rank for rank, i in enumerate(items)} for u, items in enumerate(lists)}
+    )
     theirs = {"recall": "recall", "ndcg": "ndcg", "precision": "precision", "hit": "hit_rate", "mrr": "mrr"}
     for name in NAMES:
         metric, cutoff = name.split("@")

@@ -1,0 +1,371 @@
+"""Stage train: all seeds of one cell, from prepared interactions (and text) to stored models.
+
+Reads the training and validation splits only; the test split is not among its inputs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import io
+import os
+import resource
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repro import provenance
+from repro.layout import Layout
+from repro.params import Cell, Params, load_params
+from repro.stages.entry import run
+
+if TYPE_CHECKING:
+    from irllrec.recommender import Recipe, Recommender
+    from irllrec.training.loop import Outcome, Progress
+    from irllrec.types import NodeText
+
+
+@dataclass(frozen=True)
+class SeedJob:
+    """One seed of a cell, as sent to a worker.
+
+    Attributes:
+        recipe: What is trained.
+        training: The training settings of the cell.
+        seed: The run's seed.
+        random_text: Replace the text by random vectors of the same norms (``--drop TEXT``).
+        prepared: Folder with train.npz and valid.npz.
+        vectors: Text vectors, or None where the objective reads none.
+        model: File to write the trained weights to.
+        checkpoint: File of the run in progress.
+        identity: Hash of all that the run depends on.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    recipe: Recipe
+    training: Mapping[str, Any]
+    seed: int
+    random_text: bool
+    prepared: Path
+    vectors: Path | None
+    model: Path
+    checkpoint: Path
+    identity: str
+    device: str
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """What a finished seed reports: plain records for run.json, history.csv and the timings."""
+
+    record: dict[str, Any]
+    history: list[dict[str, Any]]
+    timing: dict[str, Any]
+
+
+def main(argv: list[str]) -> None:
+    """Train the cell that ``argv`` names and write model/, history.csv and run.json."""
+    parser = argparse.ArgumentParser(prog="python -m repro.stages.train")
+    parser.add_argument("cell", help="a key under `cells` in params.yaml")
+    key = parser.parse_args(argv).cell
+    layout = Layout.find()
+    train_cell(layout, load_params(layout.params), key)
+
+
+def train_cell(layout: Layout, params: Params, key: str) -> None:
+    """Train every seed of a cell, in workers, and write its folder below runs/.
+
+    Finished seeds of an interrupted run are not trained again: their checkpoints are complete.
+    """
+    from irllrec.data.storage import write_json, write_text
+    from repro.seeds import run_seeds
+
+    cell = params.cell(key)
+    folder = layout.run(cell.dataset, cell.backbone, cell.variant)
+    seeds = params.datasets[cell.dataset].seeds
+    jobs = plan(layout, params, key, cell, folder)
+    workers = _worker_count(params, jobs[0].device)
+    results = run_seeds(train_seed, jobs, seeds, workers=workers, title=key)
+
+    write_text(folder / "history.csv", _history_table(results))
+    write_json(folder / "run.json", _run_record(layout, params, cell, jobs[0], results))
+    timings = {str(job.seed): result.timing for job, result in zip(jobs, results, strict=True)}
+    write_json(layout.timings(key), {"device": jobs[0].device, "workers": workers, "per_seed": timings})
+    shutil.rmtree(jobs[0].checkpoint.parent, ignore_errors=True)
+
+
+def plan(layout: Layout, params: Params, key: str, cell: Cell, folder: Path) -> list[SeedJob]:
+    """Return the jobs of a cell, one a seed, after checking that they can be built."""
+    from irllrec.recommender import objective_class
+
+    recipe = recipe_of(params, cell)
+    training = params.training_of(cell).model_dump()
+    reads_text = objective_class(recipe.objective).reads_text
+    prepared = layout.prepared(cell.dataset)
+    vectors = layout.root / cell.inputs if reads_text else None
+    inputs = [prepared / "train.npz", prepared / "valid.npz", *([vectors] if vectors else [])]
+    identity = provenance.sha256_of_json(
+        {
+            "recipe": _plain(recipe),
+            "drop": sorted(cell.drop),
+            "training": training,
+            "data": [provenance.sha256_of_file(path) for path in inputs],
+            "code": _code_hash(layout),
+        }
+    )
+    return [
+        SeedJob(
+            recipe=recipe,
+            training=training,
+            seed=seed,
+            random_text="TEXT" in cell.drop,
+            prepared=prepared,
+            vectors=vectors,
+            model=folder / "model" / f"seed-{seed}.safetensors",
+            checkpoint=layout.checkpoints / f"{key}-{identity[:16]}" / f"seed-{seed}.safetensors",
+            identity=identity,
+            device=_device(params.engine.device),
+        )
+        for seed in params.datasets[cell.dataset].seeds
+    ]
+
+
+def recipe_of(params: Params, cell: Cell) -> Recipe:
+    """Return what a cell trains: sections of params.yaml, then its overrides, then the release's."""
+    from irllrec.recommender import Recipe
+
+    return Recipe(
+        backbone=cell.backbone,
+        objective=cell.objective,
+        backbone_settings={**params.backbones[cell.backbone], **cell.override.backbone},
+        objective_settings={**params.objectives[cell.objective], **cell.override.objective},
+        # TEXT and COT change what the model is fed, not the model.
+        drop=frozenset(cell.drop) - {"TEXT", "COT"},
+        fidelity=cell.override.fidelity or params.fidelity,
+        embedding_size=params.training_of(cell).embedding_size,
+    ).resolved()
+
+
+def train_seed(job: SeedJob) -> SeedResult:
+    """Train one seed, store its model and return its records. Runs in a worker."""
+    import numpy as np
+
+    from irllrec.data.prepared import load_split
+    from irllrec.data.sampling import TripleSampler
+    from irllrec.evaluation.metrics import parse_metric, per_user_metrics
+    from irllrec.evaluation.ranking import rank_items
+    from irllrec.graph import BipartiteGraph
+    from irllrec.recommender import build
+    from irllrec.training.checkpoint import save_tensors
+    from irllrec.training.loop import TrainingSettings, fit
+
+    train, valid = load_split(job.prepared, "train"), load_split(job.prepared, "valid")
+    graph = BipartiteGraph(train, job.device)
+    recommender = build(job.recipe, graph, _node_text(job), job.seed)
+    users = np.flatnonzero(valid.user_degrees > 0)
+    stop_on = job.training["stop_on"]
+    cutoff = parse_metric(stop_on)[1]
+
+    def validate(recommender: Recommender) -> float:
+        user_embeddings, item_embeddings = recommender.embeddings()
+        lists = rank_items(user_embeddings, item_embeddings, users=users, masked=[train], length=cutoff)
+        return float(per_user_metrics(lists, valid, users, [stop_on])[stop_on].mean())
+
+    names = ("learning_rate", "max_epochs", "validate_every", "patience", "stop_on")
+    settings = TrainingSettings(**{name: job.training[name] for name in names})
+    outcome = fit(
+        recommender,
+        TripleSampler(train, batch_size=job.training["batch_size"], seed=job.seed),
+        validate,
+        settings,
+        seed=job.seed,
+        checkpoint=job.checkpoint,
+        identity=job.identity,
+        listen=lambda progress: _report(job.seed, progress, settings),
+    )
+    user_embeddings, item_embeddings = recommender.embeddings()
+    tensors = dict(recommender.state_dict())
+    tensors |= {"inference/users": user_embeddings, "inference/items": item_embeddings}
+    save_tensors(job.model, tensors, {"seed": job.seed, "epoch": outcome.stopping.best_epoch})
+    return _seed_result(job, recommender, outcome)
+
+
+def _node_text(job: SeedJob) -> NodeText | None:
+    import numpy as np
+    import torch
+
+    from irllrec.seeding import stream
+    from irllrec.text.embeddings import load_text_vectors, random_like
+    from irllrec.types import NodeText
+
+    if job.vectors is None:
+        return None
+    vectors = load_text_vectors(job.vectors)
+    profile = np.concatenate([vectors.user_profile, vectors.item_profile])
+    intent = np.concatenate([vectors.user_intent, vectors.item_intent])
+    if job.random_text:
+        profile = random_like(profile, stream(job.seed, "random-text", "profile"))
+        intent = random_like(intent, stream(job.seed, "random-text", "intent"))
+    return NodeText(torch.from_numpy(profile).to(job.device), torch.from_numpy(intent).to(job.device))
+
+
+def _report(seed: int, progress: Progress, settings: Any) -> None:
+    from repro.seeds import Message, say
+
+    left = (settings.patience - progress.stopping.stale_count) * settings.validate_every
+    left -= progress.epoch % settings.validate_every
+    say(
+        Message(
+            seed=seed,
+            epoch=progress.epoch,
+            terms=progress.terms,
+            best=progress.stopping.best_value,
+            value=progress.validation,
+            stale=progress.stopping.stale_count,
+            least_epochs=max(0, min(left, settings.max_epochs - progress.epoch)),
+            seconds=progress.seconds,
+        )
+    )
+
+
+def _seed_result(job: SeedJob, recommender: Recommender, outcome: Outcome) -> SeedResult:
+    best = outcome.stopping.best_epoch
+    until_best = outcome.history[:best]
+    names = [name for name in outcome.history[0] if name not in ("epoch", "validation")]
+    sums = {name: sum(abs(row[name]) for row in until_best) for name in names}
+    total = sum(sums.values())
+    record = {
+        "epochs": len(outcome.history),
+        "best_epoch": best,
+        "best_validation": outcome.stopping.best_value,
+        "stopping_reason": outcome.reason,
+        "loss_shares": {name: value / total for name, value in sums.items()},
+    }
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    timing = {"wall_seconds": round(outcome.seconds, 3), "peak_bytes": peak}
+    history = [{"seed": job.seed, **row} for row in outcome.history]
+    parameters = sum(p.numel() for p in recommender.parameters() if p.requires_grad)
+    return SeedResult({**record, "parameter_count": parameters}, history, timing)
+
+
+def _history_table(results: Sequence[SeedResult]) -> str:
+    """Return all seeds' epochs as csv; the validation is empty where there was none."""
+    buffer = io.StringIO()
+    rows = [row for result in results for row in result.history]
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: "" if value is None else value for name, value in row.items()})
+    return buffer.getvalue()
+
+
+def _run_record(
+    layout: Layout, params: Params, cell: Cell, job: SeedJob, results: Sequence[SeedResult]
+) -> dict[str, Any]:
+    """Return run.json: all that made the numbers, nothing that differs between equal runs."""
+    recipe = _plain(job.recipe)
+    per_seed = {
+        str(seed): {name: value for name, value in result.record.items() if name != "parameter_count"}
+        for seed, result in zip(params.datasets[cell.dataset].seeds, results, strict=True)
+    }
+    return {
+        "dataset": cell.dataset,
+        "backbone": cell.backbone,
+        "objective": cell.objective,
+        "variant": cell.variant,
+        "drop": list(cell.drop),
+        "fidelity": recipe["fidelity"],
+        "itm": _itm_form(recipe),
+        "settings": cell.settings,
+        "hyperparameters": {
+            **recipe["backbone_settings"],
+            **recipe["objective_settings"],
+            **dict(job.training),
+        },
+        "parameter_count": results[0].record["parameter_count"],
+        "seeds": list(params.datasets[cell.dataset].seeds),
+        "text": _text_provenance(job.vectors),
+        "data_sha256": _data_hash(job),
+        "params_sha256": provenance.sha256_of_json({"recipe": recipe, "training": dict(job.training)}),
+        "commit": provenance.commit(layout.root),
+        "versions": provenance.versions(),
+        "device": job.device,
+        "per_seed": per_seed,
+    }
+
+
+def _itm_form(recipe: Mapping[str, Any]) -> str | None:
+    form = recipe["objective_settings"].get("itm")
+    if form is None and recipe["objective"] != "irllrec":
+        return None
+    if form in (None, "auto"):
+        return "code" if recipe["fidelity"] == "code" else "reading"
+    return str(form)
+
+
+def _text_provenance(vectors: Path | None) -> dict[str, Any] | None:
+    if vectors is None:
+        return None
+    from irllrec.text.embeddings import read_provenance
+
+    return read_provenance(vectors)
+
+
+def _data_hash(job: SeedJob) -> str:
+    digest = hashlib.sha256()
+    for path in (job.prepared / "train.npz", job.prepared / "valid.npz", job.vectors):
+        if path is not None:
+            digest.update(bytes.fromhex(provenance.sha256_of_file(path)))
+    return digest.hexdigest()
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    return {
+        "backbone": recipe.backbone,
+        "objective": recipe.objective,
+        "backbone_settings": dict(recipe.backbone_settings),
+        "objective_settings": dict(recipe.objective_settings),
+        "drop": sorted(recipe.drop),
+        "fidelity": recipe.fidelity,
+        "embedding_size": recipe.embedding_size,
+    }
+
+
+def _code_hash(layout: Layout) -> str:
+    """Return a hash of the library's sources: a checkpoint of other code is not gone on with."""
+    import irllrec
+
+    package = Path(str(irllrec.__file__)).parent
+    sources = provenance.sha256_of_files(list(package.rglob("*.py")), package)
+    return provenance.sha256_of_json(sources)
+
+
+def _device(wanted: str) -> str:
+    from irllrec.errors import ConfigurationError
+
+    if wanted == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda" if wanted == "auto" else wanted
+    if wanted == "auto":
+        return "cpu"
+    raise ConfigurationError(
+        f"params.yaml: `engine.device` is {wanted!r}, and torch finds no such device: set it to auto or cpu."
+    )
+
+
+def _worker_count(params: Params, device: str) -> int:
+    if device != "cpu":
+        return 1
+    if params.engine.workers != "auto":
+        return params.engine.workers
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    run(main)
