@@ -86,7 +86,7 @@ def _contrast(
     if row_counts is None:
         weights = torch.full((row_count,), 1.0 / row_count, dtype=anchors.dtype, device=anchors.device)
     else:
-        weights = (row_counts / row_counts.sum()).to(anchors.dtype)
+        weights = row_counts.to(anchors.dtype) / row_counts.sum()
     result: Tensor = _Contrast.apply(
         anchors, positives, candidates, weights, candidate_counts, temperature, floor
     )
