@@ -112,7 +112,8 @@ def card_rows(card: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if card["split"]:
         rows.append(("split", _split_words(card["split"])))
-    for name, part in card["splits"].items():
+    for name in SPLITS:
+        part = card["splits"][name]
         share = part["interactions"] / max(card["interactions"], 1)
         rows.append(
             (
@@ -121,11 +122,13 @@ def card_rows(card: dict[str, Any]) -> list[tuple[str, str]]:
                 "items",
             )
         )
-    for role, quantiles in card["train_degrees"].items():
-        steps = ", ".join(f"{value:g}" for key, value in quantiles.items() if key != "mean")
+    for role in ("user", "item"):
+        quantiles = card["train_degrees"][role]
+        steps = ", ".join(f"{value:g}" for value in (quantiles[f"{share:g}"] for share in QUANTILES))
         rows.append((f"{role} degree in train: min, 10, 25, 50, 75, 90 %, max", steps))
         rows.append((f"mean {role} degree in train", f"{quantiles['mean']:.2f}"))
-    for name, cold in card["cold"].items():
+    for name in HELD_OUT:
+        cold = card["cold"][name]
         rows.append((f"cold users in {name}", f"{cold['users']:,}"))
         rows.append(
             (
@@ -138,12 +141,16 @@ def card_rows(card: dict[str, Any]) -> list[tuple[str, str]]:
     rows.append(("left out because user or item has no past", f"{card['left_out']:,}"))
     text = card["text"]
     for role in ("user", "item"):
-        kinds = ", ".join(f"{kind} {count:,}" for kind, count in text[role]["kinds"].items()) or "none"
+        kinds = (
+            ", ".join(f"{kind} {count:,}" for kind, count in sorted(text[role]["kinds"].items())) or "none"
+        )
         rows.append(
             (f"{role}s with text", f"{text[role]['with_text']:,} ({text[role]['coverage']:.1%}): {kinds}")
         )
     if any(text["reviews"].values()):
-        parts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in text["reviews"].items())
+        parts = ", ".join(
+            f"{name.replace('_', ' ')} {text['reviews'][name]:,}" for name in (*SPLITS, "without_interaction")
+        )
         rows.append(("reviews by part of their interaction", parts))
     for name, shape in card["vectors"].items():
         rows.append((f"{name} vectors", " x ".join(f"{side:,}" for side in shape)))

@@ -130,6 +130,14 @@ def prepare(raw_folder: Path, how: str, ratio: Ratio = (3, 1, 1), seed: int = 20
     )
 
 
+def check_raw(raw_folder: Path, called: str, how: str, ratio: Ratio, seed: int) -> None:
+    """Refuse a raw data set that could not be prepared, naming it ``called`` instead of its folder."""
+    try:
+        prepare(raw_folder, how, ratio, seed)
+    except DataError as error:
+        raise DataError(str(error).replace(str(raw_folder), called)) from None
+
+
 def node_order(ids: npt.NDArray[Any]) -> list[Id]:
     """Return the distinct ids, numerically sorted where they are integers, else as strings."""
     return sorted(set(ids.tolist()))
@@ -187,8 +195,7 @@ def _number_texts(
         if node is None:
             raise DataError(
                 f"{raw_folder / 'text.jsonl'}, line {number}: {record.role} {record.id!r} is in no "
-                "interaction: "
-                "make the data set again."
+                "interaction: make the data set again."
             )
         if record.user_id is None or record.item_id is None:
             found[PreparedText(record.role, node, record.kind, record.text)] = None
@@ -198,8 +205,7 @@ def _number_texts(
         if part is None:
             raise DataError(
                 f"{raw_folder / 'text.jsonl'}, line {number}: user {record.user_id!r} has no interaction "
-                "with item "
-                f"{record.item_id!r}: make the data set again."
+                f"with item {record.item_id!r}: make the data set again."
             )
         if part == LEFT_OUT:
             left_out += 1
@@ -221,8 +227,7 @@ def _order_vectors(
         if sorted(nodes) != list(range(len(index))):
             raise DataError(
                 f"{raw_folder / 'vectors.npz'}: {role}_id does not name each of the {len(index)} {role}s "
-                "once: "
-                "make the data set again."
+                "once: make the data set again."
             )
         for kind, name in (("profile", role), ("intent", f"{role}_intent")):
             matrix = raw.get(name, raw[role])
@@ -310,16 +315,3 @@ def _read_parquet(path: Path) -> dict[str, list[Any]]:
         raise DataError(f"{path} is missing: make it with `dvc repro`.") from None
     except pyarrow.ArrowInvalid as error:
         raise DataError(f"{path} is not readable ({error}): make it again with `dvc repro`.") from None
-
-
-__all__ = [
-    "Prepared",
-    "PreparedText",
-    "load_ids",
-    "load_split",
-    "load_texts",
-    "load_titles",
-    "node_order",
-    "prepare",
-    "write_prepared",
-]

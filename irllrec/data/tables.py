@@ -242,10 +242,8 @@ def _unique_pairs(path: Path, table: RawTable, lines: npt.NDArray[np.int64]) -> 
             if table.splits[row] != table.splits[before]:
                 raise DataError(
                     f"{path}, lines {min(lines[row], lines[before])} and {max(lines[row], lines[before])}: "
-                    "user "
-                    f"{table.user_ids[row]} and item {table.item_ids[row]} stand in both "
-                    f"{table.splits[before]} and "
-                    f"{table.splits[row]}: keep one of the two rows."
+                    f"user {table.user_ids[row]} and item {table.item_ids[row]} stand in both "
+                    f"{table.splits[before]} and {table.splits[row]}: keep one of the two rows."
                 )
     keep = np.ones(len(codes), dtype=bool)
     keep[order[again]] = False

@@ -24,6 +24,7 @@ class TextFile:
     records: list[TextRecord]
     ignored_keys: tuple[str, ...]
     reviews_without_interaction: int
+    skipped_rows: int
 
 
 def read_text_file(
@@ -32,6 +33,8 @@ def read_text_file(
     resolve_user: Callable[[Any], Id | None],
     resolve_item: Callable[[Any], Id | None],
     is_interaction: Callable[[Id, Id], bool],
+    *,
+    skip_unknown: bool = False,
 ) -> TextFile:
     """Return the texts of one file about users or items.
 
@@ -45,18 +48,23 @@ def read_text_file(
         resolve_user: Gives a user's id as in the interactions, None for an unknown one.
         resolve_item: Likewise for items.
         is_interaction: Whether a user and an item interacted in any split.
+        skip_unknown: Leave out rows about a node that is in no interaction, and count them.
 
     Raises:
         DataError: Naming the file, the line and the id or key that is wrong.
     """
     reader = _Reader(path, role, resolve_user, resolve_item, is_interaction)
+    skipped = 0
     for line, row in _rows(path):
-        reader.read_row(line, row)
+        if skip_unknown and reader.is_unknown(row):
+            skipped += 1
+        else:
+            reader.read_row(line, row)
     if not reader.records:
         raise DataError(
             f"{path} holds no text: give rows with {role}_id and title, profile, text, reviews or tags."
         )
-    return TextFile(reader.records, tuple(sorted(reader.ignored)), reader.loose_reviews)
+    return TextFile(reader.records, tuple(sorted(reader.ignored)), reader.loose_reviews, skipped)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -127,6 +135,11 @@ class _Reader:
         self.loose_reviews = 0
         self.once: dict[tuple[str, Id], int] = {}
 
+    def is_unknown(self, row: dict[str, Any]) -> bool:
+        """Return whether a row names a node that is in no interaction."""
+        value = row.get(f"{self.role}_id")
+        return value is not None and value != "" and self.resolve[self.role](value) is None
+
     def read_row(self, line: int, row: dict[str, Any]) -> None:
         other = "item" if self.role == "user" else "user"
         node = self._id(line, row, self.role)
@@ -162,9 +175,8 @@ class _Reader:
         found = self.resolve[role](value)
         if found is None:
             raise DataError(
-                f"{self.path}, line {line}: {role}_id {value!r} is in no interaction: remove the line, or "
-                "check "
-                "that both files use the same ids."
+                f"{self.path}, line {line}: {role}_id {value!r} is in no interaction: check that both "
+                "files use the same ids, or leave such lines out with --skip-unknown."
             )
         return found
 
@@ -188,8 +200,7 @@ class _Reader:
         if not self.is_interaction(user, item):
             raise DataError(
                 f"{self.path}, line {line}: a review of item {item} by user {user}, who has no interaction "
-                "with it: "
-                "remove the review or add the interaction."
+                "with it: remove the review or add the interaction."
             )
         if review["text"].strip():
             self.records.append(TextRecord("user", user, "review", review["text"].strip(), user, item))

@@ -17,7 +17,9 @@ from irllrec.errors import DataError
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-def read_vector_file(path: Path, users: Sequence[Id], items: Sequence[Id]) -> Arrays:
+def read_vector_file(
+    path: Path, users: Sequence[Id], items: Sequence[Id], *, skip_unknown: bool = False
+) -> Arrays:
     """Return the vectors of users and items from one npz file, float32, one row a node.
 
     Args:
@@ -25,16 +27,19 @@ def read_vector_file(path: Path, users: Sequence[Id], items: Sequence[Id]) -> Ar
             ``item_intent``; any real float type.
         users: The user ids of the interactions, in node order.
         items: The item ids of the interactions, in node order.
+        skip_unknown: Leave out rows of nodes that are in no interaction.
 
     Raises:
         DataError: Naming the file, the array and the id that is missing, unknown, double or not finite.
     """
-    return read_vector_pair(path, path, users, items)
+    return read_vector_pair(path, path, users, items, skip_unknown=skip_unknown)
 
 
-def read_vector_pair(user_path: Path, item_path: Path, users: Sequence[Id], items: Sequence[Id]) -> Arrays:
+def read_vector_pair(
+    user_path: Path, item_path: Path, users: Sequence[Id], items: Sequence[Id], *, skip_unknown: bool = False
+) -> Arrays:
     """Return the vectors of users and items from a file each; see :func:`read_vector_file`."""
-    arrays = _side(user_path, "user", users) | _side(item_path, "item", items)
+    arrays = _side(user_path, "user", users, skip_unknown) | _side(item_path, "item", items, skip_unknown)
     for suffix in ("", "_intent"):
         widths = {
             role: arrays[role + suffix].shape[1] for role in ("user", "item") if role + suffix in arrays
@@ -42,8 +47,7 @@ def read_vector_pair(user_path: Path, item_path: Path, users: Sequence[Id], item
         if len(set(widths.values())) > 1:
             raise DataError(
                 f"{item_path}: item{suffix} vectors have {widths['item']} dimensions and user{suffix} "
-                "vectors "
-                f"{widths['user']}: make both with the same encoder."
+                f"vectors {widths['user']}: make both with the same encoder."
             )
         if len(widths) == 1:
             raise DataError(
@@ -52,7 +56,7 @@ def read_vector_pair(user_path: Path, item_path: Path, users: Sequence[Id], item
     return arrays
 
 
-def _side(path: Path, role: str, wanted: Sequence[Id]) -> Arrays:
+def _side(path: Path, role: str, wanted: Sequence[Id], skip_unknown: bool) -> Arrays:
     if not path.is_file():
         raise DataError(f"{path} is missing: check the path.")
     arrays = read_arrays(path)
@@ -65,7 +69,7 @@ def _side(path: Path, role: str, wanted: Sequence[Id]) -> Arrays:
     ids = arrays[f"{role}_id"]
     if ids.ndim != 1 or ids.dtype.kind not in "iuU":
         raise DataError(f"{path}: {role}_id is not a list of whole numbers or strings: save it as such.")
-    rows = _rows_of(path, role, ids, wanted)
+    rows = _rows_of(path, role, ids, wanted, skip_unknown)
     found: Arrays = {f"{role}_id": np.asarray(wanted)}
     for name in (role, f"{role}_intent"):
         if name not in arrays:
@@ -74,8 +78,7 @@ def _side(path: Path, role: str, wanted: Sequence[Id]) -> Arrays:
         if matrix.ndim != 2 or matrix.dtype.kind != "f" or matrix.shape[1] == 0 or len(matrix) != len(ids):
             raise DataError(
                 f"{path}: {name} has shape {matrix.shape} and type {matrix.dtype}: give one float row for "
-                "each of "
-                f"the {len(ids)} ids."
+                f"each of the {len(ids)} ids."
             )
         wide = matrix[rows].astype(np.float32)
         bad = np.flatnonzero(~np.isfinite(wide).all(axis=1))
@@ -87,7 +90,9 @@ def _side(path: Path, role: str, wanted: Sequence[Id]) -> Arrays:
     return found
 
 
-def _rows_of(path: Path, role: str, ids: npt.NDArray[Any], wanted: Sequence[Id]) -> npt.NDArray[np.int64]:
+def _rows_of(
+    path: Path, role: str, ids: npt.NDArray[Any], wanted: Sequence[Id], skip_unknown: bool
+) -> npt.NDArray[np.int64]:
     """Return the row of the file for every wanted id; all ids must be known and single."""
     values = ids.tolist()
     if wanted and isinstance(wanted[0], str):
@@ -99,12 +104,11 @@ def _rows_of(path: Path, role: str, ids: npt.NDArray[Any], wanted: Sequence[Id])
         double = next(value for row, value in enumerate(values) if position[value] != row)
         raise DataError(f"{path}: {role}_id {double!r} stands twice: keep one row a node.")
     unknown = set(values) - set(wanted)
-    if unknown:
+    if unknown and not skip_unknown:
         first = next(value for value in values if value in unknown)
         raise DataError(
             f"{path}: {role}_id {first!r} (row {position[first]}) is in no interaction: remove its row, or "
-            "check "
-            "that both files use the same ids."
+            "check that both files use the same ids."
         )
     absent = [value for value in wanted if value not in position]
     if absent:

@@ -32,8 +32,7 @@ def prepare_dataset(layout: Layout, name: str) -> None:
     if name not in datasets:
         raise ReproError(
             f"{layout.params} has no data set {name!r} under `datasets`, it has {', '.join(datasets)}: add "
-            "it with "
-            "`repro data fetch` or `repro data import`."
+            "it with `repro data fetch` or `repro data import`."
         )
     split = datasets[name].split
     raw = layout.raw(name)
