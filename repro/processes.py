@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,7 +28,7 @@ def refuse_second_pipeline(layout: Layout) -> None:
     for path, holder in (*writers, *readers):
         if _is_alive(int(holder["pid"])):
             raise ReproError(
-                f"Another `{holder['cmd']}` (process {holder['pid']}) is at work on {path}: "
+                f"Another DVC command (process {holder['pid']}) is at work on {path}: "
                 "wait for it to end, or stop it."
             )
 
@@ -43,25 +44,58 @@ def _is_alive(process: int) -> bool:
 
 
 def wait_and_pass_signals(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the group's leader; on Ctrl-C or termination interrupt the group and wait for its end."""
+    """Wait for the group's leader and return its exit code; no process of the group outlives the call.
+
+    On Ctrl-C or termination the whole group is interrupted. A leader that was killed from outside
+    leaves a running stage behind: that is interrupted too.
+
+    Raises:
+        ReproError: If the leader was killed.
+        KeyboardInterrupt: After Ctrl-C or termination.
+    """
     try:
         with _terminations_interrupt():
-            return process.wait()
+            code = process.wait()
     except KeyboardInterrupt:
         _end_group(process)
         raise
+    if code < 0:
+        _end_group(process)
+        raise ReproError(
+            f"DVC was killed from outside (signal {-code}): run the same command again, it goes on where it "
+            "stopped; if nobody killed it, the memory may have run out (`repro doctor`)."
+        )
+    return code
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt the group; a group that does not end in time, or a second Ctrl-C, is killed."""
-    try:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(_GRACE_SECONDS)
-    except (KeyboardInterrupt, subprocess.TimeoutExpired):
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    except ProcessLookupError:
-        process.wait()
+    """Interrupt the group; one that does not end in time is terminated, then killed.
+
+    A second Ctrl-C goes to the next, harder signal at once.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            if _has_ended(process):
+                return
+        except KeyboardInterrupt:
+            continue
+        except ProcessLookupError:
+            break
+    process.wait()
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether every process of the group has ended within the time of grace."""
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while time.monotonic() < deadline:
+        process.poll()
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 @contextmanager

@@ -121,24 +121,45 @@ def test_a_bug_in_a_stage_is_told_from_a_mistake_of_the_user(pipeline: Layout) -
         bring_up_to_date(pipeline, [CELL], say=lambda _: None)
 
 
-def test_ctrl_c_ends_every_process_of_the_pipeline(pipeline: Layout) -> None:
+def _start_lingering(pipeline: Layout) -> tuple[subprocess.Popen[str], int]:
+    """Start a pipeline whose training lingers; return the process and that of the stage."""
     (pipeline.root / "behaviour").write_text("linger")
     program = (
         "import sys; from repro.engine import bring_up_to_date; from repro.layout import Layout\n"
+        "from repro.errors import ReproError\n"
         f"try: bring_up_to_date(Layout.find(), [{CELL!r}])\n"
         "except KeyboardInterrupt: sys.exit(130)\n"
+        "except ReproError as error: print(error, file=sys.stderr); sys.exit(1)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", program], cwd=pipeline.root, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=pipeline.root, stderr=subprocess.PIPE, text=True
+    )
     marker = pipeline.root / "lingering"
     deadline = time.monotonic() + 60
     while not marker.exists() or not marker.read_text():
         assert time.monotonic() < deadline, "the stage never started"
         time.sleep(0.05)
+    return process, int(marker.read_text())
+
+
+def test_ctrl_c_ends_every_process_of_the_pipeline(pipeline: Layout) -> None:
+    process, stage = _start_lingering(pipeline)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    process.communicate(timeout=30)
+    assert process.returncode == 130
     with pytest.raises(ProcessLookupError):
-        os.kill(int(marker.read_text()), 0)
+        os.kill(stage, 0)
     assert not (pipeline.root / "trained").exists()
+
+
+def test_when_dvc_is_killed_its_stage_ends_and_the_fix_is_named(pipeline: Layout) -> None:
+    process, stage = _start_lingering(pipeline)
+    os.kill(os.getpgid(stage), signal.SIGKILL)
+    _, words = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "DVC was killed from outside (signal 9): run the same command again" in words
+    with pytest.raises(ProcessLookupError):
+        os.kill(stage, 0)
 
 
 def test_a_pipeline_at_work_is_not_joined_by_a_second_one(pipeline: Layout) -> None:
@@ -146,9 +167,7 @@ def test_a_pipeline_at_work_is_not_joined_by_a_second_one(pipeline: Layout) -> N
     locks.mkdir()
     held = {"write": {"trained": {"pid": os.getpid(), "cmd": "dvc repro"}}, "read": {}}
     (locks / "rwlock").write_text(json.dumps(held))
-    with pytest.raises(
-        ReproError, match=f"`dvc repro` \\(process {os.getpid()}\\) is at work on trained: wait"
-    ):
+    with pytest.raises(ReproError, match=f"process {os.getpid()}\\) is at work on trained: wait"):
         bring_up_to_date(pipeline, [CELL], say=lambda _: None)
 
 
