@@ -16,8 +16,8 @@ from irllrec.errors import ConfigurationError
 
 # Cosines over a temperature above this bound cannot overflow float32 when exponentiated and summed.
 SAFE_TEMPERATURE = 0.02
-# Entries of one block: 2 MiB of float32, about a core's second-level cache.
-BLOCK_ENTRIES = 1 << 19
+# Entries of one block: 1 MiB of float32, within a core's second-level cache.
+BLOCK_ENTRIES = 1 << 18
 
 
 def unit_rows(rows: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:

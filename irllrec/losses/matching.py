@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from irllrec.errors import ConfigurationError
-from irllrec.losses.contrastive import BLOCK_ENTRIES
+from irllrec.losses.contrastive import BLOCK_ENTRIES, SAFE_TEMPERATURE
 
 
 def feature_cross_entropy(
@@ -69,16 +69,15 @@ class _Distillation(torch.autograd.Function):
             block *= 64
         for start in range(0, row_count, block):
             rows = slice(start, start + block)
+            targets = _softmax_(teacher_scaled[rows] @ teacher_keys.T, temperature)[0]
             logits = scaled[rows] @ keys.T
-            targets = torch.softmax(teacher_scaled[rows] @ teacher_keys.T, dim=1)
-            log_sums = torch.logsumexp(logits, dim=1, keepdim=True)
-            total += log_sums.sum() - (targets * logits).sum()
+            total -= torch.dot(targets.reshape(-1), logits.reshape(-1))
+            shares, log_sums = _softmax_(logits, temperature)
+            total += log_sums.sum()
             if needs_gradient:
-                logits -= log_sums
-                logits.exp_()
-                logits -= targets
-                anchor_gradient[rows] = logits @ keys
-                key_gradient.addmm_(logits.T, scaled[rows])
+                shares -= targets
+                anchor_gradient[rows] = shares @ keys
+                key_gradient.addmm_(shares.T, scaled[rows])
         if needs_gradient:
             ctx.save_for_backward(anchor_gradient / (temperature * row_count), key_gradient / row_count)
         return total / row_count
@@ -91,3 +90,13 @@ class _Distillation(torch.autograd.Function):
             for gradient, need in zip(ctx.saved_tensors, ctx.needs_input_grad[:2], strict=True)
         ]
         return (*found, None, None, None)
+
+
+def _softmax_(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Turn logits into shares in place, with one exponential each; return them and their log sums."""
+    shift = logits.amax(dim=1, keepdim=True) if temperature < SAFE_TEMPERATURE else None
+    if shift is not None:
+        logits -= shift
+    sums = logits.exp_().sum(dim=1, keepdim=True)
+    log_sums = sums.log() if shift is None else sums.log() + shift
+    return logits.div_(sums), log_sums
