@@ -185,8 +185,8 @@ def _attempt(client: httpx.Client, url: str, file: SourceFile, target: Path, rep
 
 
 def _capped(response: httpx.Response, url: str, room: int) -> Iterator[bytes]:
-    """Yield the body as sent, refusing what exceeds ``room`` bytes."""
-    for chunk in response.iter_raw(_CHUNK):
+    """Yield the body as it arrives, unbuffered so that a break loses nothing, refusing what exceeds ``room`` bytes."""
+    for chunk in response.iter_raw():
         room -= len(chunk)
         if room < 0:
             raise DataError(

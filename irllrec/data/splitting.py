@@ -100,7 +100,7 @@ def split_by_time(
     _check_ratio(ratio)
     shares = np.cumsum(np.asarray(ratio, dtype=np.float64) / sum(ratio))[:2]
     ordered = np.sort(timestamps)
-    last = np.clip(np.ceil(shares * len(ordered)).astype(np.int64) - 1, 0, max(len(ordered) - 1, 0))
+    last = np.clip(np.ceil(shares * len(ordered) - 1e-9).astype(np.int64) - 1, 0, max(len(ordered) - 1, 0))
     parts = np.searchsorted(ordered[last], timestamps, side="left").astype(np.int8)
     training = parts == TRAIN
     known_user = np.bincount(users[training], minlength=int(users.max()) + 1) > 0

@@ -80,7 +80,8 @@ def _side(path: Path, role: str, wanted: Sequence[Id], skip_unknown: bool) -> Ar
                 f"{path}: {name} has shape {matrix.shape} and type {matrix.dtype}: give one float row for "
                 f"each of the {len(ids)} ids."
             )
-        wide = matrix[rows].astype(np.float32)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite and is named below
+            wide = matrix[rows].astype(np.float32)
         bad = np.flatnonzero(~np.isfinite(wide).all(axis=1))
         if len(bad):
             raise DataError(
