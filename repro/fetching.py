@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from irllrec.errors import DataError
 from repro.download import Advance, mirror_address, obtain
 from repro.layout import Layout
 from repro.sources import PublishedDataset, Sources, load_sources
+from repro.stages.entry import VERBOSITY
 
 MADE_BY = "irllrec-repro fetch 1"
 SEEDS = (2023, 2024, 2025)
@@ -125,13 +127,14 @@ def _place(
 
 @contextmanager
 def _progress(title: str, total: int | None) -> Iterator[Advance]:
-    """Show a bar on stderr, where that is a terminal."""
+    """Show a bar on stderr, where that is a terminal and the user did not ask for quiet."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    hidden = not console.is_terminal or os.environ.get(VERBOSITY) == "quiet"
+    with Progress(*columns, console=console, disable=hidden) as progress:
         task = progress.add_task(title, total=total)
         yield lambda done: progress.update(task, completed=done)
 
