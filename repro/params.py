@@ -49,6 +49,7 @@ class Engine(Record):
 
     device: str = Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")
     workers: Literal["auto"] | Annotated[int, Field(ge=1)]
+    checkpoint_seconds: float = Field(ge=0)
 
 
 class Statistics(Record):

@@ -43,6 +43,7 @@ class SeedJob:
         checkpoint: File of the run in progress.
         identity: Hash of all that the run depends on.
         device: ``cpu`` or ``cuda``.
+        checkpoint_seconds: Least time between checkpoints.
     """
 
     recipe: Recipe
@@ -55,6 +56,7 @@ class SeedJob:
     checkpoint: Path
     identity: str
     device: str
+    checkpoint_seconds: float
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ def plan(layout: Layout, params: Params, key: str, cell: Cell, folder: Path) -> 
             checkpoint=layout.checkpoints / f"{key}-{identity[:16]}" / f"seed-{seed}.safetensors",
             identity=identity,
             device=_device(params.engine.device),
+            checkpoint_seconds=params.engine.checkpoint_seconds,
         )
         for seed in params.datasets[cell.dataset].seeds
     ]
@@ -175,7 +178,9 @@ def train_seed(job: SeedJob) -> SeedResult:
         return float(per_user_metrics(lists, valid, users, [stop_on])[stop_on].mean())
 
     names = ("learning_rate", "max_epochs", "validate_every", "patience", "stop_on")
-    settings = TrainingSettings(**{name: job.training[name] for name in names})
+    settings = TrainingSettings(
+        **{name: job.training[name] for name in names}, checkpoint_seconds=job.checkpoint_seconds
+    )
     outcome = fit(
         recommender,
         TripleSampler(train, batch_size=job.training["batch_size"], seed=job.seed),
