@@ -43,8 +43,7 @@ class Interactions:
         item_array = np.asarray(items, dtype=np.int64).reshape(-1)
         if len(user_array) != len(item_array):
             raise DataError(
-                f"{len(user_array)} users stand against {len(item_array)} items: "
-                "give one item for each user."
+                f"{len(user_array)} users stand against {len(item_array)} items: give one item for each user."
             )
         for name, values, count in (("user", user_array, user_count), ("item", item_array, item_count)):
             if len(values) and (values.min() < 0 or values.max() >= count):

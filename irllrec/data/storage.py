@@ -67,7 +67,11 @@ def read_json(path: Path) -> Any:
 def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write arrays as an uncompressed npz whose bytes depend on nothing but the arrays."""
     with atomic_path(path) as temporary, temporary.open("wb") as handle:
-        np.savez(handle, **{name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        np.savez(
+            handle,
+            allow_pickle=False,
+            **{name: np.ascontiguousarray(array) for name, array in arrays.items()},
+        )
 
 
 def read_arrays(path: Path, *names: str) -> dict[str, npt.NDArray[Any]]:

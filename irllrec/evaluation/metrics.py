@@ -69,8 +69,8 @@ def per_user_metrics(
             f"user {users[relevant == 0][0]} has no test items: leave such users out of the mean."
         )
     owners = np.repeat(np.asarray(users, dtype=np.int64)[:, None], top_items.shape[1], axis=1)
-    hits = test.contains(owners, top_items) & (top_items >= 0)
-    hits = hits[:, :deepest].astype(np.float64)
+    found = test.contains(owners, top_items) & (top_items >= 0)
+    hits: FloatArray = found[:, :deepest].astype(np.float64)
     return {
         name: _metric(metric, hits[:, :cutoff], cutoff, relevant) for name, (metric, cutoff) in parsed.items()
     }

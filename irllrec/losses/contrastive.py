@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from irllrec.errors import ConfigurationError
@@ -31,8 +31,8 @@ def info_nce(
     candidates: Float[Tensor, "candidate dim"],
     temperature: float,
     *,
-    row_counts: Float[Tensor, "row"] | None = None,
-    candidate_counts: Float[Tensor, "candidate"] | None = None,
+    row_counts: Num[Tensor, "row"] | None = None,
+    candidate_counts: Num[Tensor, "candidate"] | None = None,
 ) -> Float[Tensor, ""]:
     """Return ``mean_r [ -<a_r, b_r>/τ + logsumexp_j <a_r, C_j>/τ ]``.
 

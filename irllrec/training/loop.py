@@ -120,7 +120,7 @@ def fit(
 
     *Randomness*: stream ``"draws"`` of each epoch for dropout, noise and masks.
     """
-    names = {parameter: name for name, parameter in recommender.named_parameters()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in recommender.named_parameters()}
     trainable = [parameter for parameter in recommender.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(trainable, lr=settings.learning_rate, fused=_can_fuse(trainable))
     run = _resume(recommender, optimizer, names, checkpoint, identity) or _Run()
