@@ -132,9 +132,19 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
         "embedder": text.get("embedder"),
         "mask": run.get("mask"),
         "keep rate": hyper.get("keep_rate"),
+        "training": _training_words(hyper),
         "commit": _short_commit(run.get("commit")),
     }
     return {name: ABSENT if value is None else str(value) for name, value in values.items()}
+
+
+def _training_words(hyper: Mapping[str, Any]) -> str | None:
+    """Return what of the training settings a data set may set for itself, and a reader must know."""
+    if "batch_size" not in hyper:
+        return None
+    return (
+        f"batch {hyper['batch_size']}, learning rate {hyper['learning_rate']:g}, patience {hyper['patience']}"
+    )
 
 
 def main_questions(cells: Sequence[CellResult], metrics: Sequence[str]) -> list[tuple[Pair, str]]:
