@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.errors import ReproError
 from repro.failures import INTERRUPTED, OUR_BUG
-from repro.layout import Layout
+from repro.layout import Layout, text_sources
 from repro.processes import refuse_second_pipeline, wait_and_pass_signals
 from repro.stages.entry import FAILURE_FILE, VERBOSITY, quiet_threads
 from repro.workload import Work, estimate
@@ -52,6 +52,7 @@ def bring_up_to_date(
     params = load_params(layout.params)
     cells = _cells(layout, params, keys, run=run)
     require_raw_data(layout, params, sorted({cell.dataset for cell in cells.values()}))
+    require_text_sources(layout, params, cells)
     targets = _targets(cells, tables=tables)
     work = estimate(layout, params, cells, stale_stages(layout, targets), tables=tables)
     if not work.stages:
@@ -162,6 +163,25 @@ def require_raw_data(layout: Layout, params: Params, datasets: Sequence[str]) ->
         raise ReproError(
             f"The data set {name} is missing ({layout.raw(name)} is not there): bring it with {fix}."
         )
+
+
+def require_text_sources(layout: Layout, params: Params, cells: Mapping[str, Cell]) -> None:
+    """Check that the user's own summaries and models which the cells' text is made from are there.
+
+    Raises:
+        ReproError: Naming the first that is missing and its key in params.yaml.
+    """
+    readers = {cell.dataset for cell in cells.values() if cell.objective != "base"}
+    for name in sorted(readers & params.text.keys()):
+        text = params.text[name]
+        made = text_sources(name, text.summarizer, text.embedder)
+        for field in ("summaries_from", "vectors_from"):
+            path = getattr(text, field)
+            if field not in made and not (layout.root / path).exists():
+                raise ReproError(
+                    f"{layout.params}: text.{name}.{field} is {path!r}, and {layout.root / path} is not there: "
+                    "put it there, or correct the path."
+                )
 
 
 def _cells(layout: Layout, params: Params, keys: Sequence[str], *, run: bool) -> dict[str, Cell]:

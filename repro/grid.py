@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from irllrec.data.storage import write_text
 from repro.errors import ReproError
-from repro.layout import Layout
+from repro.layout import Layout, text_sources
 from repro.params_file import ParamsFile, dump_yaml, read_yaml
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def add_dataset(
         layout: The checkout.
         name: The data set's name.
         dataset: ``origin``, ``split``, ``seeds`` and optionally ``text`` and ``training``, as in
-            params.yaml.
+            params.yaml; the paths that a text's stages read are added where they follow from it.
         published: Give the cells the published hyper-parameters, where there are some.
 
     Raises:
@@ -97,7 +97,7 @@ def add_dataset(
     if text is None:
         file.delete("text", name)
     else:
-        file.insert("text", name, text)
+        file.insert("text", name, _with_sources(name, text))
     file.save()
     (layout.root / "runs" / name).mkdir(parents=True, exist_ok=True)
     objectives = _FIRST_OBJECTIVES if text is not None else (_TEXT_FREE,)
@@ -233,6 +233,14 @@ def _new_cell(cells: Mapping[str, Any], request: CellRequest) -> dict[str, Any]:
             if field in counterpart:
                 cell[field] = counterpart[field]
     return cell
+
+
+def _with_sources(name: str, text: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry of ``text`` with the paths that DVC watches, each behind what chooses it."""
+    made = text_sources(name, text.get("summarizer", ""), text.get("embedder", ""))
+    order = ("summarizer", "summaries_from", "embedder", "vectors_from")
+    entry = {**made, **text}
+    return {field: entry.pop(field) for field in order if field in entry} | entry
 
 
 def cell_inputs(dataset: str, objective: str) -> str:

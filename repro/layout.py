@@ -76,3 +76,16 @@ class Layout:
 
     def run(self, dataset: str, backbone: str, variant: str) -> Path:
         return self.root / "runs" / dataset / backbone / variant
+
+
+def text_sources(name: str, summarizer: str, embedder: str) -> dict[str, str]:
+    """Return ``summaries_from`` and ``vectors_from`` of the text of the data set ``name``.
+
+    A field is left out where the path is the user's own: for summarizer ``pinned`` and embedder
+    ``sentence-transformers``.
+    """
+    texts = f"data/prepared/{name}/text.parquet"
+    summaries = {"extractive": texts, "upstream": texts}
+    vectors = {"lsa": f"data/text/{name}/summaries.jsonl", "vectors": f"data/prepared/{name}/vectors.npz"}
+    found = {"summaries_from": summaries.get(summarizer), "vectors_from": vectors.get(embedder)}
+    return {field: path for field, path in found.items() if path is not None}

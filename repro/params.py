@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from repro.errors import ReproError
+from repro.layout import text_sources
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 Drop = Literal["IA", "PAIR", "TRAN", "ITM", "PROFILE", "GSL", "MOMENTUM", "NOISE", "TEXT", "COT"]
@@ -72,21 +74,17 @@ class Split(Record):
 
 
 class Text(Record):
-    """How a data set's text becomes vectors."""
+    """How a data set's text becomes vectors.
+
+    ``summaries_from`` and ``vectors_from`` are the paths that the stages summarize and embed read,
+    relative to the checkout or absolute: DVC watches them, so every entry has both.
+    """
 
     summarizer: Literal["extractive", "upstream", "pinned"]
+    summaries_from: str = ""
     embedder: Literal["lsa", "vectors", "sentence-transformers"]
+    vectors_from: str = ""
     dimension: int = Field(default=64, ge=1)
-    model: str | None = None
-    summaries: str | None = None
-
-    @model_validator(mode="after")
-    def _pieces_are_named(self) -> Text:
-        if self.embedder == "sentence-transformers" and not self.model:
-            raise ValueError("embedder sentence-transformers needs `model`, the folder of a local model")
-        if self.summarizer == "pinned" and not self.summaries:
-            raise ValueError("summarizer pinned needs `summaries`, the file to replay")
-        return self
 
 
 class Dataset(Record):
@@ -185,6 +183,24 @@ class Params(Record):
         return self.cells[key]
 
     @model_validator(mode="after")
+    def _texts_name_what_their_stages_read(self) -> Params:
+        for name, text in self.text.items():
+            made = text_sources(name, text.summarizer, text.embedder)
+            for field, chosen, path in (
+                ("summaries_from", f"summarizer {text.summarizer}", text.summaries_from),
+                ("vectors_from", f"embedder {text.embedder}", text.vectors_from),
+            ):
+                where = f"text.{name}.{field} is {repr(path) if path else 'missing'}"
+                if field in made and path != made[field]:
+                    raise ValueError(f"{where} and should be {made[field]}, which the {chosen} reads")
+                if field not in made and not _is_own_path(name, path):
+                    raise ValueError(
+                        f"{where}: the {chosen} reads {_OWN_SOURCES[field]}, so write its path there, "
+                        "relative to this file's folder or absolute"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _names_agree(self) -> Params:
         for key, cell in self.cells.items():
             _check_training(f"cells.{key}.override.training", self.training, cell.override.training)
@@ -213,6 +229,18 @@ class Params(Record):
                     "stand under `generated`"
                 )
         return self
+
+
+_OWN_SOURCES = {
+    "summaries_from": "a file of stored summaries",
+    "vectors_from": "the folder of a local model",
+}
+
+
+def _is_own_path(name: str, path: str) -> bool:
+    """Return whether ``path`` can be the user's own; DVC would not expand a ``~``."""
+    made = (f"data/prepared/{name}/", f"data/text/{name}/")
+    return bool(path) and not path.startswith("~") and not f"{posixpath.normpath(path)}/".startswith(made)
 
 
 def _check_training(where: str, section: Training, entries: Mapping[str, Any]) -> None:
@@ -261,7 +289,10 @@ def parse_params(text: str, path: Path) -> Params:
 
 def _sentence(path: Path, error: ValidationError) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    parts = [str(part) for part in first["loc"] if part != "[key]"]
+    if parts[::2][:2] == ["datasets", "text"]:  # where the section `text` was copied to
+        parts = ["text", parts[1], *parts[3:]]
+    key = ".".join(parts)
     if first["type"] == "extra_forbidden":
         return f"{path}: unknown key `{key}`: remove it, or check its spelling."
     if first["type"] == "missing":

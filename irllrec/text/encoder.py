@@ -42,7 +42,7 @@ class SentenceEncoder:
         """
         if not folder.is_dir():
             raise TextError(
-                f"{folder} is not a folder: set `model` to the folder of a sentence-transformers model."
+                f"{folder} is not a folder: set `vectors_from` to the folder of a sentence-transformers model."
             )
         try:
             from sentence_transformers import SentenceTransformer

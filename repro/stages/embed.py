@@ -79,8 +79,7 @@ def embed(layout: Layout, settings: Text, prepared: Path, texts: Texts) -> tuple
         given = load_text_vectors(prepared / "vectors.npz")
         matrices = [normalise_rows(getattr(given, name)) for name in ARRAY_NAMES]
     elif settings.embedder == "sentence-transformers":
-        assert settings.model is not None
-        folder = layout.root / Path(settings.model).expanduser()
+        folder = layout.root / settings.vectors_from
         matrices = _encode(folder, groups)
         model = {"name": "/".join(folder.parts[-2:]), "sha256": hash_model(folder)}
     else:

@@ -41,8 +41,7 @@ def main(argv: list[str]) -> None:
 def summarize(layout: Layout, settings: Text, prepared: Path, ids: NodeIds) -> list[Summary]:
     """Return one summary a node, users first, by the summarizer that ``settings`` name."""
     if settings.summarizer == "pinned":
-        assert settings.summaries is not None
-        return replay_summaries(layout.root / settings.summaries, ids)
+        return replay_summaries(layout.root / settings.summaries_from, ids)
     rows = load_texts(prepared)
     substitutes = summarize_extractively(gather(rows, load_split(prepared, "train")), ids)
     if not any(summary.profile for summary in substitutes):

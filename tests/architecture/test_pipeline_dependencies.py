@@ -33,13 +33,13 @@ def graph() -> grimp.ImportGraph:
 
 
 def _declared(stage: str) -> list[str]:
-    """Return the Python files and folders a stage lists, with one cell's names filled in."""
+    """Return the Python files and folders a stage lists, with one cell's and its text's names filled in."""
     body = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["do"]
-    cell = next(
-        cell for cell in load_params(ROOT / "params.yaml").cells.values() if cell.objective == "irllrec"
-    )
+    params = load_params(ROOT / "params.yaml")
+    cell = next(cell for cell in params.cells.values() if cell.objective == "irllrec")
+    item = params.text[cell.dataset].model_dump() | cell.model_dump()
     filled = [
-        re.sub(r"\$\{item\.(\w+)\}", lambda match: str(getattr(cell, match[1])), dep)
+        re.sub(r"\$\{item\.(\w+)\}", lambda match: str(item[match[1]]), dep)
         for dep in body["deps"]
         if isinstance(dep, str)
     ]
@@ -83,6 +83,13 @@ def test_every_stage_of_the_pipeline_is_checked() -> None:
 def test_every_listed_file_exists() -> None:
     missing = [dep for stage in STAGES for dep in _declared(stage) if not (ROOT / dep).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize(("stage", "field"), [("summarize", "summaries_from"), ("embed", "vectors_from")])
+def test_what_summaries_and_vectors_come_from_is_watched(stage: str, field: str) -> None:
+    text = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]
+    assert text["foreach"] == "${text}"
+    assert f"${{item.{field}}}" in text["do"]["deps"]
 
 
 def test_carriers_import_no_module_that_computes(graph: grimp.ImportGraph) -> None:

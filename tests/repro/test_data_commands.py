@@ -159,6 +159,8 @@ def test_text_decides_which_cells_an_imported_data_set_gets(
     told = params.datasets["told"]
     assert told.text is not None
     assert (told.text.summarizer, told.text.embedder, told.seeds) == ("extractive", "lsa", (1, 2))
+    assert told.text.summaries_from == "data/prepared/told/text.parquet"
+    assert told.text.vectors_from == "data/text/told/summaries.jsonl"
     variants = {
         name: {cell.variant for cell in params.cells.values() if cell.dataset == name}
         for name in ("bare", "told")

@@ -182,6 +182,34 @@ def test_missing_raw_data_are_named_with_the_command_that_brings_them(
         bring_up_to_date(checkout, [key])
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        (
+            "extractive, summaries_from: data/prepared/demo/text.parquet",
+            "pinned, summaries_from: gone",
+            "sum",
+        ),
+        (
+            "lsa, vectors_from: data/text/demo/summaries.jsonl",
+            "sentence-transformers, vectors_from: gone",
+            "vec",
+        ),
+    ],
+)
+def test_a_missing_file_of_the_users_own_is_named_with_its_key(
+    checkout: Layout, old: str, new: str, key: str
+) -> None:
+    text = checkout.params.read_text()
+    assert old in text
+    checkout.params.write_text(text.replace(old, new))
+    (checkout.raw("demo")).mkdir(parents=True)
+    with pytest.raises(
+        ReproError, match=rf"params.yaml: text\.demo\.{key}\w+_from is 'gone', and .* is not there"
+    ):
+        bring_up_to_date(checkout, ["demo-lightgcn-irllrec"])
+
+
 def test_a_cell_that_is_not_in_the_grid_is_refused(checkout: Layout) -> None:
     with pytest.raises(ReproError, match="not in the grid: demo-lightgcn-nosuch"):
         bring_up_to_date(checkout, ["demo-lightgcn-nosuch"])

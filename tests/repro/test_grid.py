@@ -53,6 +53,30 @@ def test_a_data_set_with_text_gets_every_objective_and_one_without_only_base(che
     assert params.cells["movie-lightgcn-base"].inputs == "data/prepared/movie/train.npz"
 
 
+def test_a_data_set_is_added_with_the_paths_that_its_text_is_made_from(checkout: Layout) -> None:
+    add_dataset(checkout, "amazon", {**AMAZON, "text": UPSTREAM})
+    add_dataset(checkout, "movie", {**AMAZON, "text": {"embedder": "lsa", "summarizer": "extractive"}})
+    written = checkout.params.read_text()
+    assert (
+        "  amazon: {summarizer: upstream, summaries_from: data/prepared/amazon/text.parquet, "
+        "embedder: vectors, vectors_from: data/prepared/amazon/vectors.npz}\n"
+    ) in written
+    assert (
+        "  movie: {summarizer: extractive, summaries_from: data/prepared/movie/text.parquet, "
+        "embedder: lsa, vectors_from: data/text/movie/summaries.jsonl}\n"
+    ) in written
+
+
+def test_a_path_of_the_users_own_is_kept_and_a_missing_one_is_refused(checkout: Layout) -> None:
+    pinned = {"summarizer": "pinned", "embedder": "lsa"}
+    before = checkout.params.read_bytes()
+    with pytest.raises(ReproError, match="text.amazon.summaries_from is missing: .* a file of stored"):
+        add_dataset(checkout, "amazon", {**AMAZON, "text": pinned})
+    assert checkout.params.read_bytes() == before
+    add_dataset(checkout, "amazon", {**AMAZON, "text": {**pinned, "summaries_from": "stored.jsonl"}})
+    assert load_params(checkout.params).text["amazon"].summaries_from == "stored.jsonl"
+
+
 def test_a_data_set_added_and_removed_leaves_the_file_as_it_was(checkout: Layout) -> None:
     before = checkout.params.read_text()
     add_dataset(checkout, "amazon", {**AMAZON, "text": UPSTREAM}, published=True)

@@ -48,7 +48,37 @@ def test_text_settings_reach_the_data_set_they_name() -> None:
             "    text: {summarizer: extractive, embedder: lsa}\n    seeds:",
             "under `text` as demo",
         ),
-        ("embedder: lsa", "embedder: sentence-transformers", "needs `model`"),
+        (
+            "summarizer: extractive",
+            "summarizer: pinned",
+            "text.demo.summaries_from is 'data/prepared/demo/text.parquet': the summarizer pinned reads a file",
+        ),
+        (
+            "embedder: lsa",
+            "embedder: sentence-transformers",
+            "text.demo.vectors_from is 'data/text/demo/summaries.jsonl': .* the folder of a local model",
+        ),
+        (
+            "embedder: lsa",
+            "embedder: vectors",
+            "text.demo.vectors_from is '.*' and should be data/prepared/demo/vectors.npz, which the embedder",
+        ),
+        (
+            "summaries_from: data/prepared/demo/text.parquet, ",
+            "",
+            "text.demo.summaries_from is missing and should be data/prepared/demo/text.parquet",
+        ),
+        (
+            "embedder: lsa, vectors_from: data/text/demo/summaries.jsonl",
+            "embedder: sentence-transformers, vectors_from: ~/models/encoder",
+            "text.demo.vectors_from is '~/models/encoder': .* relative to this file's folder or absolute",
+        ),
+        (
+            "extractive, summaries_from: data/prepared/demo/text.parquet",
+            "pinned, summaries_from: ./data/text/demo/summaries.jsonl",
+            "text.demo.summaries_from is './data/text/demo/summaries.jsonl': the summarizer pinned",
+        ),
+        ("embedder: lsa", "embedder: bert", "`text.demo.embedder` is 'bert'"),
     ],
 )
 def test_a_wrong_entry_is_named_in_one_sentence(checkout: Layout, old: str, new: str, words: str) -> None:
@@ -57,6 +87,13 @@ def test_a_wrong_entry_is_named_in_one_sentence(checkout: Layout, old: str, new:
         load_params(path)
     assert str(path) in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("path", ["stored.jsonl", "../stored.jsonl", "/data/text/demo/summaries.jsonl"])
+def test_pinned_summaries_may_lie_anywhere_but_where_the_stages_write(checkout: Layout, path: str) -> None:
+    old = "extractive, summaries_from: data/prepared/demo/text.parquet"
+    params = load_params(_changed(checkout, old, f"pinned, summaries_from: {path}"))
+    assert params.text["demo"].summaries_from == path
 
 
 def test_an_unknown_key_is_refused(checkout: Layout) -> None:

@@ -18,7 +18,7 @@ from irllrec.text.embeddings import ARRAY_NAMES, load_text_vectors
 from irllrec.text.encoder import SentenceEncoder
 from irllrec.text.records import read_summaries, write_summaries
 from repro.errors import ReproError
-from repro.layout import Layout
+from repro.layout import Layout, text_sources
 from repro.stages import embed, generate, prepare, summarize
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +32,7 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["generated"] = {"demo": {"users": 60, "items": 50, "interactions": 700, "intents": 4, "seed": 3}}
     params["datasets"] = {"demo": params["datasets"]["demo"]}
-    params["text"] = {"demo": {"summarizer": "extractive", "embedder": "lsa", "dimension": 16}}
+    params["text"]["demo"]["dimension"] = 16
     params["cells"] = {}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     (tmp_path / "dvc.yaml").touch()
@@ -49,7 +49,8 @@ def prepared(layout: Layout) -> Layout:
 
 def _set_text(layout: Layout, **settings: object) -> None:
     params = yaml.safe_load(layout.params.read_text(encoding="utf-8"))
-    params["text"]["demo"] = settings
+    made = text_sources("demo", str(settings["summarizer"]), str(settings["embedder"]))
+    params["text"]["demo"] = {**made, **settings}
     layout.params.write_text(yaml.safe_dump(params), encoding="utf-8")
 
 
@@ -130,7 +131,7 @@ def test_pinned_summaries_that_saw_a_test_pair_stop_the_run(prepared: Layout) ->
     user, item = int(test.users[0]), int(test.items[0])
     records[user] = replace(records[user], saw=((user, item),))
     write_summaries(prepared.root / "stored.jsonl", records)
-    _set_text(prepared, summarizer="pinned", summaries="stored.jsonl", embedder="lsa")
+    _set_text(prepared, summarizer="pinned", summaries_from="stored.jsonl", embedder="lsa")
     before = (prepared.text("demo") / "summaries.jsonl").read_bytes()
     with pytest.raises(TextError, match=rf"saw the pair \(user {user}, item {item}\), which is a test"):
         summarize.main(["demo"])
@@ -143,7 +144,7 @@ def test_pinned_summaries_give_the_vectors_of_the_run_they_come_from(prepared: L
     path = prepared.text("demo") / "vectors.npz"
     first = load_text_vectors(path)
     (prepared.text("demo") / "summaries.jsonl").rename(prepared.root / "stored.jsonl")
-    _set_text(prepared, summarizer="pinned", summaries="stored.jsonl", embedder="lsa", dimension=16)
+    _set_text(prepared, summarizer="pinned", summaries_from="stored.jsonl", embedder="lsa", dimension=16)
     summarize.main(["demo"])
     embed.main(["demo"])
     assert all(
@@ -165,7 +166,9 @@ def test_the_vectors_embedder_needs_vectors_that_came_with_the_data(prepared: La
 
 def test_a_missing_encoder_folder_is_named(prepared: Layout) -> None:
     summarize.main(["demo"])
-    _set_text(prepared, summarizer="extractive", embedder="sentence-transformers", model="no/such/folder")
+    _set_text(
+        prepared, summarizer="extractive", embedder="sentence-transformers", vectors_from="no/such/folder"
+    )
     with pytest.raises(TextError, match="no/such/folder is not a folder"):
         embed.main(["demo"])
 

@@ -14,7 +14,7 @@ import yaml
 from irllrec.data.interactions import Interactions
 from irllrec.data.storage import save_interactions, write_arrays, write_json
 from irllrec.evaluation.metrics import per_user_metrics
-from repro.layout import Layout
+from repro.layout import Layout, text_sources
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 USERS, ITEMS, SEEDS = 240, 150, (2023, 2024, 2025)
@@ -37,7 +37,7 @@ def written_project(tmp_path_factory):
     params["statistics"] |= {"bootstrap_samples": 500, "randomisation_samples": 500}
     demo = params["datasets"]["demo"]
     params["datasets"] = {"demo": demo, "shop": {**demo, "origin": "imported"}}
-    params["text"]["shop"] = params["text"]["demo"]
+    params["text"]["shop"] = params["text"]["demo"] | text_sources("shop", "extractive", "lsa")
     params["cells"] = {}
     for dataset, variants in (("demo", SKILL), ("shop", ("base", "irllrec"))):
         for variant in variants:
