@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from irllrec.data.prepared import check_raw, node_order
-from irllrec.data.raw import Id, TextRecord, atomic_folder, hash_file, write_raw
+from irllrec.data.interactions import Id
+from irllrec.data.preparing import check_raw, node_order
+from irllrec.data.raw import TextRecord, atomic_folder, hash_file, write_raw
 from irllrec.data.tables import ColumnNames, ReadTable, read_interactions
 from irllrec.data.texts import TextFile, read_text_file
 from irllrec.data.vectors import Arrays, read_vector_file, read_vector_pair

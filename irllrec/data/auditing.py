@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from irllrec.data.interactions import Interactions
-from irllrec.data.prepared import load_ids, load_split, load_texts, prepare
-from irllrec.data.raw import SPLITS, hash_file, read_manifest
+from irllrec.data.interactions import SPLITS, Interactions
+from irllrec.data.prepared import load_ids, load_split, load_texts
+from irllrec.data.preparing import prepare
+from irllrec.data.raw import hash_file, read_manifest
 from irllrec.data.storage import read_arrays
 from irllrec.errors import DataError
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from irllrec.data.interactions import Interactions
+from irllrec.data.interactions import SPLITS, Interactions
 from irllrec.data.prepared import PreparedText, load_split, load_texts
-from irllrec.data.raw import KINDS, SPLITS, read_manifest
+from irllrec.data.raw import KINDS, read_manifest
 from irllrec.data.storage import read_arrays
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)

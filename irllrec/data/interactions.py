@@ -11,6 +11,8 @@ import scipy.sparse
 
 from irllrec.errors import DataError
 
+SPLITS = ("train", "valid", "test")
+Id = int | str
 IntArray = npt.NDArray[np.int32]
 
 

@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from irllrec.data.interactions import Id
 from irllrec.data.storage import read_arrays, read_json, write_arrays, write_json, write_text
 from irllrec.errors import DataError
 
-SPLITS = ("train", "valid", "test")
 KINDS = ("title", "profile", "text", "review", "metadata")
-Id = int | str
 
 
 @dataclass(frozen=True)

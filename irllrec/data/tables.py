@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from irllrec.data.raw import SPLITS, RawTable
+from irllrec.data.interactions import SPLITS
+from irllrec.data.raw import RawTable
 from irllrec.errors import DataError
 
 ATOMIC = (".inter", ".user", ".item")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from irllrec.data.raw import Id, TextRecord
+from irllrec.data.interactions import Id
+from irllrec.data.raw import TextRecord
 from irllrec.data.tables import read_columns
 from irllrec.errors import DataError
 

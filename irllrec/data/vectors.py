@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from irllrec.data.raw import Id
+from irllrec.data.interactions import Id
 from irllrec.data.storage import read_arrays
 from irllrec.data.tables import parse_ids
 from irllrec.errors import DataError

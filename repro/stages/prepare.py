@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from irllrec.data.cards import card_markdown, make_card
-from irllrec.data.prepared import prepare, write_prepared
+from irllrec.data.preparing import prepare, write_prepared
 from irllrec.data.raw import atomic_folder, read_manifest
 from irllrec.data.storage import write_json, write_text
 from repro.errors import ReproError

@@ -92,6 +92,12 @@ def test_what_summaries_and_vectors_come_from_is_watched(stage: str, field: str)
     assert f"${{item.{field}}}" in text["do"]["deps"]
 
 
+@pytest.mark.parametrize("stage", ["summarize", "embed", "train", "evaluate"])
+def test_no_stage_after_prepare_imports_how_data_are_made(graph: grimp.ImportGraph, stage: str) -> None:
+    making = {f"irllrec.data.{name}" for name in ("preparing", "raw", "splitting")}
+    assert _imported(graph, stage) & making == set()
+
+
 def test_carriers_import_no_module_that_computes(graph: grimp.ImportGraph) -> None:
     reached = set().union(*(graph.find_upstream_modules(module) for module in CARRIERS))
     assert reached <= CARRIERS

@@ -15,9 +15,8 @@ from irllrec.data.prepared import (
     load_split,
     load_texts,
     load_titles,
-    prepare,
-    write_prepared,
 )
+from irllrec.data.preparing import prepare, write_prepared
 from irllrec.data.raw import RawTable, TextRecord, atomic_folder, hash_file, read_texts, write_raw
 from irllrec.data.storage import read_arrays, read_json, save_interactions, write_json
 from irllrec.errors import DataError
