@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -96,6 +97,35 @@ def pairwise_alignment(
             candidate_counts=counts,
         )
     return total
+
+
+def profile_alignment(
+    users: Float[Tensor, "user dim"],
+    items: Float[Tensor, "item dim"],
+    tower: Callable[[Tensor], Tensor],
+    vectors: Float[Tensor, "node text"],
+    rows: BatchRows,
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """Return the pairwise alignment of embeddings with the text vectors of the same nodes.
+
+    Args:
+        users: All users' embeddings.
+        items: All items' embeddings.
+        tower: Projects text vectors to embeddings; it sees only the rows that the loss reads.
+        vectors: Text vectors of all nodes, users first.
+
+    Source: RLMRec-Con, and the profile term of IRLLRec.
+    """
+    user_count = users.shape[0]
+    return pairwise_alignment(
+        users,
+        items[rows.items],
+        tower(vectors[:user_count]),
+        tower(vectors[user_count + rows.items]),
+        rows,
+        temperature,
+    )
 
 
 def translation_alignment(

@@ -15,7 +15,12 @@ from irllrec.graph import similarity_aggregation
 from irllrec.layers.intents import IntentPrototypes
 from irllrec.layers.momentum import follow, teacher_of
 from irllrec.layers.projector import Projector
-from irllrec.losses.alignment import BatchRows, pairwise_alignment, translation_alignment
+from irllrec.losses.alignment import (
+    BatchRows,
+    pairwise_alignment,
+    profile_alignment,
+    translation_alignment,
+)
 from irllrec.losses.contrastive import unit_rows
 from irllrec.losses.matching import distilled_matching, feature_cross_entropy
 from irllrec.objectives.interface import Objective, Step
@@ -164,11 +169,11 @@ class IRLLRec(Objective):
         if "kd" in self.active:
             profile: Tensor = self.profile  # type: ignore[assignment]
             terms["kd"] = Term(
-                pairwise_alignment(
+                profile_alignment(
                     step.encoding.users,
-                    step.encoding.items[rows.items],
-                    self.profile_tower(profile[:user_count]),
-                    self.profile_tower(profile[user_count + rows.items]),
+                    step.encoding.items,
+                    self.profile_tower,
+                    profile,
                     rows,
                     self.settings.kd_temperature,
                 ),

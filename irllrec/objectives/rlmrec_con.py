@@ -9,7 +9,7 @@ import torch
 
 from irllrec.backbones.interface import Backbone
 from irllrec.layers.projector import Projector
-from irllrec.losses.alignment import BatchRows, pairwise_alignment
+from irllrec.losses.alignment import BatchRows, profile_alignment
 from irllrec.objectives.interface import Objective, Step
 from irllrec.types import NodeText, Term
 
@@ -46,15 +46,13 @@ class RLMRecCon(Objective):
         )
 
     def terms(self, backbone: Backbone, step: Step) -> dict[str, Term]:
-        user_count = step.encoding.user_count
-        rows = BatchRows.of(step.batch)
         profile: torch.Tensor = self.profile  # type: ignore[assignment]
-        value = pairwise_alignment(
+        value = profile_alignment(
             step.encoding.users,
-            step.encoding.items[rows.items],
-            self.profile_tower(profile[:user_count]),
-            self.profile_tower(profile[user_count + rows.items]),
-            rows,
+            step.encoding.items,
+            self.profile_tower,
+            profile,
+            BatchRows.of(step.batch),
             self.settings.kd_temperature,
         )
         return {"kd": Term(value, self.settings.kd_weight)}

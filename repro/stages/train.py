@@ -10,62 +10,19 @@ import csv
 import hashlib
 import io
 import os
-import resource
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro import provenance
 from repro.layout import Layout
 from repro.params import Cell, Params, load_params
+from repro.seed_training import SeedJob, SeedResult, train_seed
 from repro.stages.entry import run
 
 if TYPE_CHECKING:
-    from irllrec.recommender import Recipe, Recommender
-    from irllrec.training.loop import Outcome, Progress
-    from irllrec.types import NodeText
-
-
-@dataclass(frozen=True)
-class SeedJob:
-    """One seed of a cell, as sent to a worker.
-
-    Attributes:
-        recipe: What is trained.
-        training: The training settings of the cell.
-        seed: The run's seed.
-        random_text: Replace the text by random vectors of the same norms (``--drop TEXT``).
-        prepared: Folder with train.npz and valid.npz.
-        vectors: Text vectors, or None where the objective reads none.
-        model: File to write the trained weights to.
-        checkpoint: File of the run in progress.
-        identity: Hash of all that the run depends on.
-        device: ``cpu`` or ``cuda``.
-        checkpoint_seconds: Least time between checkpoints.
-    """
-
-    recipe: Recipe
-    training: Mapping[str, Any]
-    seed: int
-    random_text: bool
-    prepared: Path
-    vectors: Path | None
-    model: Path
-    checkpoint: Path
-    identity: str
-    device: str
-    checkpoint_seconds: float
-
-
-@dataclass(frozen=True)
-class SeedResult:
-    """What a finished seed reports: plain records for run.json, history.csv and the timings."""
-
-    record: dict[str, Any]
-    history: list[dict[str, Any]]
-    timing: dict[str, Any]
+    from irllrec.recommender import Recipe
 
 
 def main(argv: list[str]) -> None:
@@ -150,110 +107,6 @@ def recipe_of(params: Params, cell: Cell) -> Recipe:
         fidelity=cell.override.fidelity or params.fidelity,
         embedding_size=params.training_of(cell).embedding_size,
     ).resolved()
-
-
-def train_seed(job: SeedJob) -> SeedResult:
-    """Train one seed, store its model and return its records. Runs in a worker."""
-    import numpy as np
-
-    from irllrec.data.prepared import load_split
-    from irllrec.data.sampling import TripleSampler
-    from irllrec.evaluation.metrics import parse_metric, per_user_metrics
-    from irllrec.evaluation.ranking import rank_items
-    from irllrec.graph import BipartiteGraph
-    from irllrec.recommender import build
-    from irllrec.training.checkpoint import save_tensors
-    from irllrec.training.loop import TrainingSettings, fit
-
-    train, valid = load_split(job.prepared, "train"), load_split(job.prepared, "valid")
-    graph = BipartiteGraph(train, job.device)
-    recommender = build(job.recipe, graph, _node_text(job), job.seed)
-    users = np.flatnonzero(valid.user_degrees > 0)
-    stop_on = job.training["stop_on"]
-    cutoff = parse_metric(stop_on)[1]
-
-    def validate(recommender: Recommender) -> float:
-        user_embeddings, item_embeddings = recommender.embeddings()
-        lists = rank_items(user_embeddings, item_embeddings, users=users, masked=[train], length=cutoff)
-        return float(per_user_metrics(lists, valid, users, [stop_on])[stop_on].mean())
-
-    names = ("learning_rate", "max_epochs", "validate_every", "patience", "stop_on")
-    settings = TrainingSettings(
-        **{name: job.training[name] for name in names}, checkpoint_seconds=job.checkpoint_seconds
-    )
-    outcome = fit(
-        recommender,
-        TripleSampler(train, batch_size=job.training["batch_size"], seed=job.seed),
-        validate,
-        settings,
-        seed=job.seed,
-        checkpoint=job.checkpoint,
-        identity=job.identity,
-        listen=lambda progress: _report(job.seed, progress, settings),
-    )
-    user_embeddings, item_embeddings = recommender.embeddings()
-    tensors = dict(recommender.state_dict())
-    tensors |= {"inference/users": user_embeddings, "inference/items": item_embeddings}
-    save_tensors(job.model, tensors, {"seed": job.seed, "epoch": outcome.stopping.best_epoch})
-    return _seed_result(job, recommender, outcome)
-
-
-def _node_text(job: SeedJob) -> NodeText | None:
-    import numpy as np
-    import torch
-
-    from irllrec.seeding import stream
-    from irllrec.text.embeddings import load_text_vectors, random_like
-    from irllrec.types import NodeText
-
-    if job.vectors is None:
-        return None
-    vectors = load_text_vectors(job.vectors)
-    profile = np.concatenate([vectors.user_profile, vectors.item_profile])
-    intent = np.concatenate([vectors.user_intent, vectors.item_intent])
-    if job.random_text:
-        profile = random_like(profile, stream(job.seed, "random-text", "profile"))
-        intent = random_like(intent, stream(job.seed, "random-text", "intent"))
-    return NodeText(torch.from_numpy(profile).to(job.device), torch.from_numpy(intent).to(job.device))
-
-
-def _report(seed: int, progress: Progress, settings: Any) -> None:
-    from repro.seeds import Message, say
-
-    left = (settings.patience - progress.stopping.stale_count) * settings.validate_every
-    left -= progress.epoch % settings.validate_every
-    say(
-        Message(
-            seed=seed,
-            epoch=progress.epoch,
-            terms=progress.terms,
-            best=progress.stopping.best_value,
-            value=progress.validation,
-            stale=progress.stopping.stale_count,
-            least_epochs=max(0, min(left, settings.max_epochs - progress.epoch)),
-            seconds=progress.seconds,
-        )
-    )
-
-
-def _seed_result(job: SeedJob, recommender: Recommender, outcome: Outcome) -> SeedResult:
-    best = outcome.stopping.best_epoch
-    until_best = outcome.history[:best]
-    names = [name for name in outcome.history[0] if name not in ("epoch", "validation")]
-    sums = {name: sum(abs(row[name]) for row in until_best) for name in names}
-    total = sum(sums.values())
-    record = {
-        "epochs": len(outcome.history),
-        "best_epoch": best,
-        "best_validation": outcome.stopping.best_value,
-        "stopping_reason": outcome.reason,
-        "loss_shares": {name: value / total for name, value in sums.items()},
-    }
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    timing = {"wall_seconds": round(outcome.seconds, 3), "peak_bytes": peak}
-    history = [{"seed": job.seed, **row} for row in outcome.history]
-    parameters = sum(p.numel() for p in recommender.parameters() if p.requires_grad)
-    return SeedResult({**record, "parameter_count": parameters}, history, timing)
 
 
 def _history_table(results: Sequence[SeedResult]) -> str:
