@@ -125,6 +125,8 @@ def _start_lingering(pipeline: Layout) -> tuple[subprocess.Popen[str], int]:
     """Start a pipeline whose training lingers; return the process and that of the stage."""
     (pipeline.root / "behaviour").write_text("linger")
     program = (
+        # A test run started in the background by a shell inherits an ignored Ctrl-C.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys; from repro.engine import bring_up_to_date; from repro.layout import Layout\n"
         "from repro.errors import ReproError\n"
         f"try: bring_up_to_date(Layout.find(), [{CELL!r}])\n"
