@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,19 +14,19 @@ from torch import Tensor, nn
 
 import irllrec.backbones
 import irllrec.objectives
-from irllrec.backbones.interface import Backbone, Fidelity
+from irllrec.backbones.interface import Backbone, Encoding
 from irllrec.errors import ConfigurationError
+from irllrec.fidelity import Fidelity, as_released
 from irllrec.graph import BipartiteGraph
-from irllrec.losses.ranking import bpr
 from irllrec.losses.regularization import squared_norm
 from irllrec.objectives.interface import Objective, Step
 from irllrec.seeding import Draws, torch_stream
 from irllrec.settings import read_settings
-from irllrec.types import Batch, NodeText, Term
+from irllrec.types import Batch, Knowledge, NodeText, Term
 
 
 class Recommender(nn.Module):
-    """``L = BPR + λ_reg·‖W‖² + own terms of the backbone + terms of the objective``."""
+    """``L = ranking loss + λ_reg·‖W‖² + own terms of the backbone + terms of the objective``."""
 
     def __init__(self, backbone: Backbone, objective: Objective) -> None:
         super().__init__()
@@ -35,31 +35,41 @@ class Recommender(nn.Module):
 
     def terms(self, batch: Batch, draws: Draws) -> dict[str, Term]:
         """Return every loss term of one step, unweighted beside its weight."""
-        initial = self.objective.masked(self.backbone.initial(), draws)
-        encoding = self.backbone.encode(initial, draws)
-        ranking = bpr(
-            encoding.users.index_select(0, batch.users),
-            encoding.items.index_select(0, batch.positive_items),
-            encoding.items.index_select(0, batch.negative_items),
-        )
-        terms = {
-            "bpr": Term(ranking, 1.0),
-            "reg": Term(squared_norm(self._regularized()), self.objective.settings.regularization),
-        }
-        self.objective.move_teachers()
+        initial, encoding = self._encode(draws)
+        terms = self.backbone.ranking_terms(encoding, batch)
+        regularized = squared_norm(self._regularized())
+        terms["reg"] = Term(regularized, self.objective.settings.regularization)
+        self.objective.move_teachers(self.backbone)
         terms |= self.backbone.own_terms(encoding, batch, draws)
         terms |= self.objective.terms(self.backbone, Step(initial, encoding, batch, draws))
         return terms
 
+    def _encode(self, draws: Draws) -> tuple[Float[Tensor, "node dim"], Encoding]:
+        """Return what propagation starts from and the training pass, masked as the objective masks."""
+        initial = self.backbone.initial()
+        if self.backbone.release.masks_late and "D-08" in self.objective.as_released:
+            encoding = self.backbone.encode(initial, draws)
+            self.objective.masked(initial, draws)
+            return initial, encoding
+        initial = self.objective.masked(initial, draws)
+        return initial, self.backbone.encode(initial, draws)
+
     def _regularized(self) -> list[Tensor]:
         # D-12: the release counts the frozen teacher's weights as well.
-        everything = self.objective.fidelity == "code"
+        everything = "D-12" in self.objective.as_released
         return [p for p in self.parameters() if everything or p.requires_grad]
 
     @torch.no_grad()
-    def embeddings(self) -> tuple[Float[Tensor, "user dim"], Float[Tensor, "item dim"]]:
-        """Return the final user and item embeddings, without randomness and without text."""
-        encoding = self.backbone.encode(self.backbone.initial(), None)
+    def embeddings(
+        self, draws: Draws | None = None
+    ) -> tuple[Float[Tensor, "user dim"], Float[Tensor, "item dim"]]:
+        """Return the final user and item embeddings; no text enters but what the backbone itself reads.
+
+        Args:
+            draws: Needed only where the backbone's evaluation is noisy (D-07).
+        """
+        noise = draws if self.backbone.noisy_evaluation else None
+        encoding = self.backbone.encode(self.backbone.initial(), noise)
         return encoding.users, encoding.items
 
 
@@ -74,6 +84,7 @@ class Recipe:
         objective_settings: Keys of the objective's settings class.
         drop: Components left out.
         fidelity: ``paper`` or ``code``.
+        turned: Deviations that are turned the other way from that fidelity.
         embedding_size: d ≥ 1.
     """
 
@@ -83,25 +94,31 @@ class Recipe:
     objective_settings: Mapping[str, Any]
     drop: frozenset[str] = frozenset()
     fidelity: Fidelity = "paper"
+    turned: frozenset[str] = frozenset()
     embedding_size: int = 32
 
+    @property
+    def as_released(self) -> frozenset[str]:
+        """The deviations in which it follows the released code."""
+        return as_released(self.fidelity, self.turned)
+
     def resolved(self) -> Recipe:
-        """Return the recipe with what the release changes, where the fidelity is ``code``.
+        """Return the recipe with the settings that the release changes, where it is followed there.
 
         D-02 and D-09: the release runs IRLLRec with settings of its own; they apply to that
         objective only.
         """
-        if self.fidelity != "code" or self.objective != "irllrec":
+        if self.objective != "irllrec":
             return self
         release = backbone_class(self.backbone).release
-        return Recipe(
-            backbone=self.backbone,
-            objective=self.objective,
-            backbone_settings={**self.backbone_settings, **release.backbone},
-            objective_settings={**self.objective_settings, **release.objective},
-            drop=self.drop,
-            fidelity=self.fidelity,
-            embedding_size=self.embedding_size,
+        followed = self.as_released
+        return replace(
+            self,
+            backbone_settings={**self.backbone_settings, **(release.backbone if "D-09" in followed else {})},
+            objective_settings={
+                **self.objective_settings,
+                **(release.objective if "D-02" in followed else {}),
+            },
         )
 
 
@@ -121,6 +138,12 @@ def objective_class(name: str) -> type[Objective]:
     return found
 
 
+def inputs_of(backbone: str, objective: str) -> frozenset[str]:
+    """Return what the two read beside the interactions: any of ``text`` and ``knowledge``."""
+    text = {"text"} if objective_class(objective).reads_text else set()
+    return backbone_class(backbone).reads | text
+
+
 def _look_up(package: Any, name: str, attribute: str) -> Any:
     kind = attribute.lower()
     known = sorted(
@@ -138,14 +161,22 @@ def _look_up(package: Any, name: str, attribute: str) -> Any:
     return getattr(module, attribute)
 
 
-def build(recipe: Recipe, graph: BipartiteGraph, text: NodeText | None, seed: int) -> Recommender:
+def build(
+    recipe: Recipe,
+    graph: BipartiteGraph,
+    text: NodeText | None,
+    seed: int,
+    *,
+    knowledge: Knowledge | None = None,
+) -> Recommender:
     """Return a freshly initialised recommender.
 
     Args:
         recipe: See :class:`Recipe`; used as it is, call :meth:`Recipe.resolved` first.
         graph: Training graph; its device is the recommender's.
-        text: Frozen text vectors, needed where the objective reads text.
+        text: Frozen text vectors, needed where the objective or the backbone reads text.
         seed: The run's seed; initial weights come from ``torch_stream(seed, "weights")``.
+        knowledge: Facts about the items, needed where the backbone reads knowledge.
 
     Raises:
         ConfigurationError: For unknown names, unknown settings or missing text.
@@ -157,6 +188,12 @@ def build(recipe: Recipe, graph: BipartiteGraph, text: NodeText | None, seed: in
             f"the objective {recipe.objective} needs text vectors and the data set has none: "
             "import text with it, or use the objective base."
         )
+    for name, given in (("text", text), ("knowledge", knowledge)):
+        if name in backbone_kind.reads and given is None:
+            raise ConfigurationError(
+                f"the backbone {recipe.backbone} reads {name} and the data set has none: "
+                "import text with it, or choose another backbone."
+            )
     if recipe.drop and not objective_kind.reads_text:
         raise ConfigurationError(
             f"the objective {recipe.objective} has no components to drop: remove `drop`."
@@ -168,8 +205,10 @@ def build(recipe: Recipe, graph: BipartiteGraph, text: NodeText | None, seed: in
         settings=read_settings(
             backbone_kind.Settings, recipe.backbone_settings, where=f"backbones.{recipe.backbone}"
         ),
-        fidelity=recipe.fidelity,
+        as_released=recipe.as_released,
         generator=generator,
+        text=text if "text" in backbone_kind.reads else None,
+        knowledge=knowledge if "knowledge" in backbone_kind.reads else None,
     )
     objective = objective_kind(
         backbone=backbone,
@@ -178,7 +217,7 @@ def build(recipe: Recipe, graph: BipartiteGraph, text: NodeText | None, seed: in
             objective_kind.Settings, recipe.objective_settings, where=f"objectives.{recipe.objective}"
         ),
         drop=recipe.drop,
-        fidelity=recipe.fidelity,
+        as_released=recipe.as_released,
         generator=generator,
     )
     return Recommender(backbone, objective).to(graph.values.device)

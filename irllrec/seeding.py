@@ -54,11 +54,11 @@ class Draws:
     def __init__(self, generator: torch.Generator) -> None:
         self._generator = generator
 
-    def rand(self, count: int) -> torch.Tensor:
-        """Return ``count`` uniform numbers in [0, 1), float32."""
+    def rand(self, *shape: int) -> torch.Tensor:
+        """Return uniform numbers in [0, 1) of this shape, float32."""
         import torch
 
-        return torch.rand(count, generator=self._generator, device=self._generator.device)
+        return torch.rand(shape, generator=self._generator, device=self._generator.device)
 
     def randn_like(self, template: torch.Tensor) -> torch.Tensor:
         """Return standard normal numbers of the shape and dtype of ``template``."""

@@ -11,6 +11,7 @@ edge       directed entries of the propagation matrix, two a training pair
 pair       undirected training pairs
 layer      propagation layers, input included
 intent     learned intent prototypes
+triple     (item, relation, entity) facts of a knowledge graph
 dim        embedding size
 text       size of a text vector
 =========  ==================================================================
@@ -18,8 +19,10 @@ text       size of a text vector
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -33,15 +36,33 @@ class Batch:
         users: Shape (batch,), user indices.
         positive_items: Shape (batch,), an item each user interacted with in training.
         negative_items: Shape (batch,), an item outside each user's training items.
+        more_negatives: Shape (batch, more), further such items for backbones that rank against
+            several; None for all others.
     """
 
     users: Int[Tensor, "batch"]
     positive_items: Int[Tensor, "batch"]
     negative_items: Int[Tensor, "batch"]
+    more_negatives: Int[Tensor, "batch more"] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        users: npt.NDArray[np.int64],
+        positive_items: npt.NDArray[np.int64],
+        negative_items: npt.NDArray[np.int64],
+    ) -> Batch:
+        """Return what a sampler drew: shapes (batch,), (batch,) and (batch, negatives a pair)."""
+        negatives = torch.from_numpy(negative_items)
+        more = negatives[:, 1:] if negatives.shape[1] > 1 else None
+        return cls(torch.from_numpy(users), torch.from_numpy(positive_items), negatives[:, 0], more)
 
     def to(self, device: torch.device) -> Batch:
         """Return the same triples on ``device``."""
-        return Batch(self.users.to(device), self.positive_items.to(device), self.negative_items.to(device))
+        more = None if self.more_negatives is None else self.more_negatives.to(device)
+        return Batch(
+            self.users.to(device), self.positive_items.to(device), self.negative_items.to(device), more
+        )
 
 
 @dataclass(frozen=True)
@@ -55,6 +76,32 @@ class NodeText:
 
     profile: Float[Tensor, "node text"]
     intent: Float[Tensor, "node intent_text"]
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """A knowledge graph about items: triples (item, relation, entity).
+
+    Attributes:
+        items: Shape (triple,), item indices.
+        relations: Shape (triple,), in ``0..relation_count - 1``.
+        entities: Shape (triple,), in ``0..entity_count - 1``; entities are no items.
+    """
+
+    items: Int[Tensor, "triple"]
+    relations: Int[Tensor, "triple"]
+    entities: Int[Tensor, "triple"]
+    relation_count: int
+    entity_count: int
+
+    def to(self, device: torch.device | str) -> Knowledge:
+        """Return the same facts on ``device``."""
+        return replace(
+            self,
+            items=self.items.to(device),
+            relations=self.relations.to(device),
+            entities=self.entities.to(device),
+        )
 
 
 @dataclass(frozen=True)

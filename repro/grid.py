@@ -222,7 +222,7 @@ def _new_cell(cells: Mapping[str, Any], request: CellRequest) -> dict[str, Any]:
         "backbone": request.backbone,
         "objective": request.objective,
         "variant": request.variant,
-        "inputs": cell_inputs(request.dataset, request.objective),
+        "inputs": cell_inputs(request.dataset, request.backbone, request.objective),
         "code": f"irllrec/objectives/{request.objective.replace('-', '_')}.py",
     }
     if request.drop:
@@ -243,15 +243,18 @@ def _with_sources(name: str, text: Mapping[str, Any]) -> dict[str, Any]:
     return {field: entry.pop(field) for field in order if field in entry} | entry
 
 
-def cell_inputs(dataset: str, objective: str) -> str:
-    """Return the file that a cell reads beside the interactions, relative to the root.
+def cell_inputs(dataset: str, backbone: str, objective: str) -> str:
+    """Return what a cell reads beside the interactions, relative to the root: a file or a folder.
 
-    A text-free objective names the training interactions, which it reads anyway: new text never
+    A cell that reads no text names the training interactions, which it reads anyway: new text never
     retrains it.
     """
-    if objective == _TEXT_FREE:
-        return f"data/prepared/{dataset}/train.npz"
-    return f"data/text/{dataset}/vectors.npz"
+    from irllrec.recommender import inputs_of
+
+    read = inputs_of(backbone, objective)
+    if "knowledge" in read:
+        return f"data/text/{dataset}"
+    return f"data/text/{dataset}/vectors.npz" if "text" in read else f"data/prepared/{dataset}/train.npz"
 
 
 def _forget_stages(layout: Layout, stages: Sequence[str]) -> None:

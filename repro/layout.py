@@ -74,6 +74,12 @@ class Layout:
     def text(self, dataset: str) -> Path:
         return self.root / "data" / "text" / dataset
 
+    def vectors(self, dataset: str) -> Path:
+        return self.text(dataset) / "vectors.npz"
+
+    def knowledge(self, dataset: str) -> Path:
+        return self.text(dataset) / "knowledge.npz"
+
     def run(self, dataset: str, backbone: str, variant: str) -> Path:
         return self.root / "runs" / dataset / backbone / variant
 

@@ -115,6 +115,8 @@ class Override(Record):
     objective: dict[str, Any] = {}
     training: dict[str, Any] = {}
     fidelity: Fidelity | None = None
+    turned: tuple[Annotated[str, Field(pattern=r"^D-(0[1-9]|1[0-2])$")], ...] = ()
+    """Deviations turned the other way from the fidelity: docs/deviations.md."""
 
 
 class Cell(Record):

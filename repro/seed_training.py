@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from irllrec.recommender import Recipe, Recommender
     from irllrec.training.loop import Outcome, Progress, TrainingSettings
-    from irllrec.types import NodeText
+    from irllrec.types import Knowledge, NodeText
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,11 @@ class SeedJob:
         seed: The run's seed.
         random_text: Replace the text by random vectors of the same norms (``--drop TEXT``).
         prepared: Folder with train.npz and valid.npz.
-        vectors: Text vectors, or None where the objective reads none.
+        vectors: Text vectors, or None where neither objective nor backbone reads any.
+        knowledge: Facts about the items, or None where the backbone reads none.
         model: File to write the trained weights to.
         checkpoint: File of the run in progress.
+        data_sha256: Hash of all files that are read.
         identity: Hash of all that the run depends on.
         device: ``cpu`` or ``cuda``.
         checkpoint_seconds: Least time between checkpoints.
@@ -38,8 +42,10 @@ class SeedJob:
     random_text: bool
     prepared: Path
     vectors: Path | None
+    knowledge: Path | None
     model: Path
     checkpoint: Path
+    data_sha256: str
     identity: str
     device: str
     checkpoint_seconds: float
@@ -64,18 +70,22 @@ def train_seed(job: SeedJob) -> SeedResult:
     from irllrec.evaluation.ranking import rank_items
     from irllrec.graph import BipartiteGraph
     from irllrec.recommender import build
+    from irllrec.seeding import Draws, torch_stream
     from irllrec.training.checkpoint import save_tensors
     from irllrec.training.loop import TrainingSettings, fit
 
     train, valid = load_split(job.prepared, "train"), load_split(job.prepared, "valid")
     graph = BipartiteGraph(train, job.device)
-    recommender = build(job.recipe, graph, _node_text(job), job.seed)
+    recommender = build(job.recipe, graph, _node_text(job), job.seed, knowledge=_knowledge(job))
     users = np.flatnonzero(valid.user_degrees > 0)
     stop_on = job.training["stop_on"]
     cutoff = parse_metric(stop_on)[1]
 
-    def validate(recommender: Recommender) -> float:
-        user_embeddings, item_embeddings = recommender.embeddings()
+    def embeddings(recommender: Recommender, epoch: int) -> tuple[Tensor, Tensor]:
+        return recommender.embeddings(Draws(torch_stream(job.seed, "evaluation", epoch, device=job.device)))
+
+    def validate(recommender: Recommender, epoch: int) -> float:
+        user_embeddings, item_embeddings = embeddings(recommender, epoch)
         lists = rank_items(user_embeddings, item_embeddings, users=users, masked=[train], length=cutoff)
         return float(per_user_metrics(lists, valid, users, [stop_on])[stop_on].mean())
 
@@ -85,7 +95,12 @@ def train_seed(job: SeedJob) -> SeedResult:
     )
     outcome = fit(
         recommender,
-        TripleSampler(train, batch_size=job.training["batch_size"], seed=job.seed),
+        TripleSampler(
+            train,
+            batch_size=job.training["batch_size"],
+            seed=job.seed,
+            negatives_per_pair=recommender.backbone.negatives_per_pair,
+        ),
         validate,
         settings,
         seed=job.seed,
@@ -93,7 +108,7 @@ def train_seed(job: SeedJob) -> SeedResult:
         identity=job.identity,
         listen=lambda progress: _report(job.seed, progress, settings),
     )
-    user_embeddings, item_embeddings = recommender.embeddings()
+    user_embeddings, item_embeddings = embeddings(recommender, outcome.stopping.best_epoch)
     tensors = dict(recommender.state_dict())
     tensors |= {"inference/users": user_embeddings, "inference/items": item_embeddings}
     save_tensors(job.model, tensors, {"seed": job.seed, "epoch": outcome.stopping.best_epoch})
@@ -117,6 +132,12 @@ def _node_text(job: SeedJob) -> NodeText | None:
         profile = random_like(profile, stream(job.seed, "random-text", "profile"))
         intent = random_like(intent, stream(job.seed, "random-text", "intent"))
     return NodeText(torch.from_numpy(profile).to(job.device), torch.from_numpy(intent).to(job.device))
+
+
+def _knowledge(job: SeedJob) -> Knowledge | None:
+    from irllrec.text.knowledge import load_knowledge
+
+    return None if job.knowledge is None else load_knowledge(job.knowledge).to(job.device)
 
 
 def _report(seed: int, progress: Progress, settings: TrainingSettings) -> None:

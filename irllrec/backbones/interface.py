@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from irllrec.graph import BipartiteGraph
+from irllrec.graph import BipartiteGraph, similarity_aggregation
 from irllrec.layers.intents import IntentPrototypes
+from irllrec.losses.contrastive import unit_rows
+from irllrec.losses.ranking import bpr
 from irllrec.seeding import Draws
-from irllrec.types import Batch, Term
-
-Fidelity = Literal["code", "paper"]
+from irllrec.types import Batch, Knowledge, NodeText, Term
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """What one forward pass gives.
+    """What one forward pass gives; a backbone may derive its own with more in it.
 
     Attributes:
         nodes: Shape (node, dim), the final embeddings ``E``; scores are dot products of its rows.
@@ -42,33 +42,47 @@ class Encoding:
         return self.nodes[self.user_count :]
 
 
+def _no_parameters(embedding_size: int) -> Mapping[str, tuple[int, ...]]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Release:
-    """What the released code does with IRLLRec on this backbone; used by ``fidelity: code`` only.
+    """What the released code does on this backbone; see docs/deviations.md.
 
     Attributes:
-        components: Which of pair, tran and itm it computes (D-01).
+        objectives: The objectives it has for this backbone; empty where it lacks the backbone.
+        components: Which of pair, tran and itm its IRLLRec computes (D-01).
         backbone: Settings of the backbone that it changes for IRLLRec (D-09).
         objective: Settings of the objective that it changes (D-02).
+        masks_late: RLMRec-Gen masks only after propagation, so the mask has no effect (D-08).
+        pair_negatives: The pair term covers the batch's negatives, too (D-10).
+        idle: Shapes, by embedding size, of parameters its IRLLRec never uses and still regularises (D-12).
     """
 
+    objectives: frozenset[str] = frozenset()
     components: frozenset[str] = frozenset({"pair"})
     backbone: Mapping[str, Any] = field(default_factory=dict)
     objective: Mapping[str, Any] = field(default_factory=dict)
+    masks_late: bool = False
+    pair_negatives: bool = True
+    idle: Callable[[int], Mapping[str, tuple[int, ...]]] = _no_parameters
 
 
 class Backbone(nn.Module, abc.ABC):
-    """A graph recommender: ID embeddings in, final embeddings out.
+    """A recommender whose scores are dot products of the embeddings it encodes.
 
     A module ``irllrec/backbones/<name>.py`` ends in ``BACKBONE = <its class>``.
 
     Attributes:
         Settings: Frozen dataclass of its hyper-parameters, the keys of ``backbones.<name>``.
         release: See :class:`Release`.
+        reads: What it is fed beside the interactions: any of ``text`` and ``knowledge``.
     """
 
     Settings: ClassVar[type]
     release: ClassVar[Release] = Release()
+    reads: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self,
@@ -76,22 +90,31 @@ class Backbone(nn.Module, abc.ABC):
         graph: BipartiteGraph,
         embedding_size: int,
         settings: Any,
-        fidelity: Fidelity,
+        as_released: frozenset[str],
         generator: torch.Generator,
+        text: NodeText | None = None,
+        knowledge: Knowledge | None = None,
     ) -> None:
+        """Store what every backbone has; subclasses make their parameters.
+
+        Args:
+            graph: The training graph.
+            embedding_size: d.
+            settings: An instance of ``Settings``.
+            as_released: The deviations in which it follows the release.
+            generator: Draws the initial weights.
+            text: Given where ``reads`` names text.
+            knowledge: Given where ``reads`` names knowledge.
+        """
         super().__init__()
         self.graph = graph
         self.embedding_size = embedding_size
         self.settings = settings
-        self.fidelity = fidelity
-        self.user_embeddings = nn.Parameter(torch.empty(graph.user_count, embedding_size))
-        self.item_embeddings = nn.Parameter(torch.empty(graph.item_count, embedding_size))
-        for table in (self.user_embeddings, self.item_embeddings):
-            nn.init.xavier_uniform_(table, generator=generator)
+        self.as_released = as_released
 
+    @abc.abstractmethod
     def initial(self) -> Float[Tensor, "node dim"]:
-        """Return what propagation starts from: the ID embeddings, users first."""
-        return torch.cat([self.user_embeddings, self.item_embeddings])
+        """Return what propagation starts from, users first; an objective may replace rows of it."""
 
     @abc.abstractmethod
     def encode(self, initial: Float[Tensor, "node dim"], draws: Draws | None) -> Encoding:
@@ -99,12 +122,43 @@ class Backbone(nn.Module, abc.ABC):
 
         Args:
             initial: Shape (node, dim); an objective may have replaced rows.
-            draws: Source of random arrays while training, None at evaluation (no randomness then).
+            draws: Source of random arrays while training. None at evaluation: no randomness then,
+                unless :attr:`noisy_evaluation` holds.
         """
 
+    @property
+    def negatives_per_pair(self) -> int:
+        """How many negatives the ranking loss wants for each training pair."""
+        return 1
+
+    @property
+    def noisy_evaluation(self) -> bool:
+        """Whether :meth:`encode` is given draws at evaluation, too (D-07)."""
+        return False
+
+    def start_epoch(self) -> None:
+        """Forget what was kept from step to step; called before the first step of every epoch.
+
+        A run that goes on at an epoch's start must equal one that was never interrupted.
+        """
+
+    def ranking_terms(self, encoding: Encoding, batch: Batch) -> dict[str, Term]:
+        """Return the loss that ranks positives above negatives; BPR by default."""
+        value = bpr(
+            encoding.users.index_select(0, batch.users),
+            encoding.items.index_select(0, batch.positive_items),
+            encoding.items.index_select(0, batch.negative_items),
+        )
+        return {"bpr": Term(value, 1.0)}
+
     def own_terms(self, encoding: Encoding, batch: Batch, draws: Draws) -> dict[str, Term]:
-        """Return the backbone's own loss terms beside BPR; none by default."""
+        """Return the backbone's own loss terms beside the ranking loss; none by default."""
         return {}
+
+    @property
+    def intent_prototypes(self) -> IntentPrototypes | None:
+        """Prototypes the backbone itself has; where None, an objective that needs some makes them."""
+        return None
 
     def intent_layers(
         self, initial: Float[Tensor, "node dim"], encoding: Encoding
@@ -114,7 +168,46 @@ class Backbone(nn.Module, abc.ABC):
         return clean.layers[:-1] if len(clean.layers) > 1 else clean.layers
 
     def interaction_intents(
-        self, prototypes: IntentPrototypes, encoding: Encoding
-    ) -> Float[Tensor, "node dim"] | None:
-        """Return interaction intents ``Z`` of the backbone's own making, or None if it has none."""
-        return None
+        self,
+        initial: Float[Tensor, "node dim"],
+        encoding: Encoding,
+        prototypes: nn.Module | None,
+        *,
+        detach: bool = False,
+    ) -> Float[Tensor, "node dim"]:
+        """Return ``Z``: layers propagated over the graph reweighted by agreement of intents.
+
+        Args:
+            initial: What propagation started from.
+            encoding: The training pass.
+            prototypes: Maps (nodes, number of users) to mixtures of prototypes; None propagates
+                over the plain normalised graph instead.
+            detach: Cut the embeddings off from the gradient, as a teacher needs them.
+
+        Source: graph structure learning inside IRLLRec's multi-intent fusion.
+        """
+        layers = self.intent_layers(initial, encoding)
+        total = torch.zeros_like(layers[0])
+        for layer in layers:
+            nodes = layer.detach() if detach else layer
+            if prototypes is None:
+                total = total + self.graph.propagate(nodes)
+            else:
+                mixture = unit_rows(prototypes(nodes, self.graph.user_count))
+                total = total + similarity_aggregation(self.graph, mixture, nodes)
+        return total / len(layers)
+
+
+class EmbeddingBackbone(Backbone):
+    """A backbone that learns one ID embedding a node; propagation starts from them."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        graph, size = self.graph, self.embedding_size
+        self.user_embeddings = nn.Parameter(torch.empty(graph.user_count, size))
+        self.item_embeddings = nn.Parameter(torch.empty(graph.item_count, size))
+        for table in (self.user_embeddings, self.item_embeddings):
+            nn.init.xavier_uniform_(table, generator=given["generator"])
+
+    def initial(self) -> Float[Tensor, "node dim"]:
+        return torch.cat([self.user_embeddings, self.item_embeddings])

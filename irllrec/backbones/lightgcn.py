@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from irllrec.backbones.interface import Backbone, Encoding, Release
+from irllrec.backbones.interface import EmbeddingBackbone, Encoding, Release
 from irllrec.seeding import Draws
 
 
@@ -30,7 +30,7 @@ class LightGCNSettings:
             raise ValueError(f"keep_rate is {self.keep_rate}; it must be in (0, 1]")
 
 
-class LightGCN(Backbone):
+class LightGCN(EmbeddingBackbone):
     """``E^(l+1) = Â E^(l)``, ``E = Σ_{l=0..L} E^(l)``: a sum, not a mean.
 
     Source: He et al., SIGIR 2020; sum and unscaled edge dropping as in RLMRec's code.
@@ -39,6 +39,7 @@ class LightGCN(Backbone):
 
     Settings = LightGCNSettings
     release = Release(
+        objectives=frozenset({"base", "rlmrec-con", "rlmrec-gen", "irllrec"}),
         components=frozenset({"pair", "tran", "itm"}),
         backbone={"keep_rate": 1.0},
         objective={"tran_weight": 1e-7, "itm_weight": 1e-7},

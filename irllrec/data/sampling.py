@@ -21,7 +21,9 @@ class TripleSampler:
     depend on the seed and the epoch alone.
     """
 
-    def __init__(self, train: Interactions, *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, train: Interactions, *, batch_size: int, seed: int, negatives_per_pair: int = 1
+    ) -> None:
         """Check that every user leaves an item to be drawn as a negative.
 
         Raises:
@@ -38,15 +40,22 @@ class TripleSampler:
         self._train = train
         self._batch_size = batch_size
         self._seed = seed
+        self._negatives_per_pair = negatives_per_pair
 
     @property
     def batch_count(self) -> int:
         """Steps of one epoch; the last batch may be smaller."""
         return -(-len(self._train) // self._batch_size)
 
-    def negatives(self, epoch: int) -> IndexArray:
-        """Return one item for each training pair, uniform over the items its user has not taken."""
-        generator = stream(self._seed, "negatives", epoch)
+    def negatives(self, epoch: int, column: int = 0) -> IndexArray:
+        """Return one item for each training pair, uniform over the items its user has not taken.
+
+        Args:
+            epoch: Counted from 1.
+            column: Which of several negatives a pair; each has a stream of its own.
+        """
+        words = (epoch, column) if column else (epoch,)
+        generator = stream(self._seed, "negatives", *words)
         users = self._train.users
         drawn = generator.integers(0, self._train.item_count, size=len(users))
         open_positions = np.flatnonzero(self._train.contains(users, drawn))
@@ -57,8 +66,12 @@ class TripleSampler:
         return drawn
 
     def epoch(self, epoch: int) -> Iterator[tuple[IndexArray, IndexArray, IndexArray]]:
-        """Yield the epoch's batches as arrays (users, positives, negatives) of shape (batch,)."""
-        negatives = self.negatives(epoch)
+        """Yield the epoch's batches as arrays (users, positives, negatives).
+
+        Users and positives have shape (batch,), negatives (batch, negatives_per_pair).
+        """
+        columns = [self.negatives(epoch, column) for column in range(self._negatives_per_pair)]
+        negatives = np.stack(columns, axis=1)
         order = stream(self._seed, "order", epoch).permutation(len(self._train))
         users = self._train.users.astype(np.int64)[order]
         items = self._train.items.astype(np.int64)[order]

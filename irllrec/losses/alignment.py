@@ -60,6 +60,8 @@ def pairwise_alignment(
     other_items: Float[Tensor, "item_row dim"],
     rows: BatchRows,
     temperature: float,
+    *,
+    negatives: bool = True,
 ) -> Float[Tensor, ""]:
     """Return the sum of three InfoNCE terms: batch users, positives, negatives.
 
@@ -71,6 +73,7 @@ def pairwise_alignment(
         items: Items of the anchor view, the rows ``rows.items`` only.
         other_users: All users of the candidate view.
         other_items: Items of the candidate view, the rows ``rows.items`` only.
+        negatives: False leaves the third term out.
 
     Source: RLMRec's contrastive alignment; IRLLRec's profile term and IA-pair use the same form.
     """
@@ -83,10 +86,8 @@ def pairwise_alignment(
         temperature,
         row_counts=rows.user_counts,
     )
-    for positions, counts in (
-        (rows.positives, rows.positive_counts),
-        (rows.negatives, rows.negative_counts),
-    ):
+    sides = [(rows.positives, rows.positive_counts), (rows.negatives, rows.negative_counts)]
+    for positions, counts in sides if negatives else sides[:1]:
         candidates = other_items[positions]
         total = total + info_nce(
             items[positions],

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from irllrec.backbones.interface import Backbone, Encoding, Fidelity
+from irllrec.backbones.interface import Backbone, Encoding
 from irllrec.seeding import Draws
 from irllrec.types import Batch, NodeText, Term
 
@@ -50,13 +50,13 @@ class Objective(nn.Module, abc.ABC):
         text: NodeText | None,
         settings: Any,
         drop: frozenset[str],
-        fidelity: Fidelity,
+        as_released: frozenset[str],
         generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.settings = settings
         self.drop = drop
-        self.fidelity = fidelity
+        self.as_released = as_released
 
     def masked(self, initial: Float[Tensor, "node dim"], draws: Draws) -> Float[Tensor, "node dim"]:
         """Return the embeddings that propagation starts from; unchanged by default."""
@@ -66,5 +66,5 @@ class Objective(nn.Module, abc.ABC):
     def terms(self, backbone: Backbone, step: Step) -> dict[str, Term]:
         """Return the objective's terms, unweighted beside their weights."""
 
-    def move_teachers(self) -> None:
+    def move_teachers(self, backbone: Backbone) -> None:
         """Move teachers towards their students; called once in each step, before the terms."""

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from irllrec.backbones.interface import Backbone
 from irllrec.errors import ConfigurationError
-from irllrec.graph import similarity_aggregation
 from irllrec.layers.intents import IntentPrototypes
 from irllrec.layers.momentum import follow, teacher_of
 from irllrec.layers.projector import Projector
@@ -33,13 +32,13 @@ COMPONENTS = frozenset({"IA", "PAIR", "TRAN", "ITM", "PROFILE", "GSL", "MOMENTUM
 class IRLLRecSettings:
     """Attributes:
     regularization: λ_reg ≥ 0.
-    intents: Number of prototypes a side, K ≥ 1.
+    intents: Number of prototypes a side, K ≥ 1; unused where the backbone has prototypes of its own.
     kd_weight: λ_kd of the profile alignment, with its temperature ``kd_temperature``.
     pair_weight: λ_1 of pairwise intent alignment, with its temperature ``pair_temperature``.
     tran_weight: λ_2 of translation alignment (its temperature is 1).
     itm_weight: λ_3 of intent-text matching, ``itm_alpha`` = α its distilled share in [0, 1].
     momentum: Of the teacher, in [0, 1].
-    itm: Which matching: ``code`` (release), ``reading`` (D-04), ``auto`` follows the fidelity.
+    itm: Which matching: ``code`` (release), ``reading`` (D-04), ``auto`` follows D-04.
     keep_coupled: When TRAN is dropped, keep the L_tran inside ITM.
     """
 
@@ -95,7 +94,7 @@ class IRLLRec(Objective):
         self.active = self._active_components(backbone)
         self.itm_form = self.settings.itm
         if self.itm_form == "auto":
-            self.itm_form = "code" if self.fidelity == "code" else "reading"
+            self.itm_form = "code" if "D-04" in self.as_released else "reading"
         size = backbone.embedding_size
         if "kd" in self.active:
             self.profile_tower = Projector(
@@ -106,11 +105,16 @@ class IRLLRec(Objective):
                 input_size=text.intent.shape[1], output_size=size, generator=generator
             )
         self.prototypes: IntentPrototypes | None = None
-        if self._needs_interaction_intents and "GSL" not in self.drop:
+        if self._mixes_prototypes and backbone.intent_prototypes is None:
             self.prototypes = IntentPrototypes(
                 embedding_size=size, intents=self.settings.intents, generator=generator
             )
-        self._make_teachers(text, size, generator)
+        self._make_teachers(backbone, text, generator)
+        if "D-12" in self.as_released:
+            shapes = backbone.release.idle(size)
+            self.idle = nn.ParameterDict(
+                {name: nn.Parameter(torch.zeros(shape)) for name, shape in shapes.items()}
+            )
 
     def _active_components(self, backbone: Backbone) -> frozenset[str]:
         weights = {
@@ -127,7 +131,7 @@ class IRLLRec(Objective):
             "itm": {"ITM"},
         }
         active -= {name for name, causes in dropped.items() if causes & self.drop}
-        if self.fidelity == "code":
+        if "D-01" in self.as_released:
             active -= {"pair", "tran", "itm"} - backbone.release.components
         return frozenset(active)
 
@@ -136,35 +140,46 @@ class IRLLRec(Objective):
         return "pair" in self.active or ("itm" in self.active and self.itm_form == "reading")
 
     @property
+    def _mixes_prototypes(self) -> bool:
+        return self._needs_interaction_intents and "GSL" not in self.drop
+
+    def _prototypes(self, backbone: Backbone) -> IntentPrototypes | None:
+        """Return the prototypes behind ``Z``: the backbone's own where it has some."""
+        if not self._mixes_prototypes:
+            return None
+        return self.prototypes or backbone.intent_prototypes
+
+    @property
     def _couples_tran(self) -> bool:
         """Whether L_tran stands inside ITM."""
         dropped = bool(self.drop & {"IA", "TRAN"})
         return "itm" in self.active and (self.settings.keep_coupled or not dropped)
 
-    def _make_teachers(self, text: NodeText, size: int, generator: torch.Generator) -> None:
+    def _make_teachers(self, backbone: Backbone, text: NodeText, generator: torch.Generator) -> None:
         self.tower_teacher: nn.Module | None = None
         self.prototype_teacher: nn.Module | None = None
         if "itm" not in self.active or "MOMENTUM" in self.drop:
             return
-        if self.fidelity == "code":
-            # D-05: the release initialises its teacher anew after copying the student.
-            self.tower_teacher = teacher_of(
-                Projector(input_size=text.intent.shape[1], output_size=size, generator=generator)
+        student: nn.Module = self.intent_tower
+        if "D-05" in self.as_released:
+            # The release initialises its teacher anew after copying the student.
+            student = Projector(
+                input_size=text.intent.shape[1], output_size=backbone.embedding_size, generator=generator
             )
-        else:
-            self.tower_teacher = teacher_of(self.intent_tower)
-        if self.itm_form == "reading" and self.prototypes is not None:
-            self.prototype_teacher = teacher_of(self.prototypes)
+        self.tower_teacher = teacher_of(student)
+        prototypes = self._prototypes(backbone)
+        if self.itm_form == "reading" and prototypes is not None:
+            self.prototype_teacher = teacher_of(prototypes)
 
-    def move_teachers(self) -> None:
+    def move_teachers(self, backbone: Backbone) -> None:
         if self.tower_teacher is not None:
             follow(self.tower_teacher, self.intent_tower, self.settings.momentum)
-        if self.prototype_teacher is not None and self.prototypes is not None:
-            follow(self.prototype_teacher, self.prototypes, self.settings.momentum)
+        prototypes = self._prototypes(backbone)
+        if self.prototype_teacher is not None and prototypes is not None:
+            follow(self.prototype_teacher, prototypes, self.settings.momentum)
 
     def terms(self, backbone: Backbone, step: Step) -> dict[str, Term]:
         rows = BatchRows.of(step.batch)
-        user_count = step.encoding.user_count
         terms: dict[str, Term] = {}
         if "kd" in self.active:
             profile: Tensor = self.profile  # type: ignore[assignment]
@@ -183,7 +198,7 @@ class IRLLRec(Objective):
             return terms
         intents = self._intents(backbone, step)
         if "pair" in self.active:
-            terms["pair"] = self._pair_term(intents, rows, user_count)
+            terms["pair"] = self._pair_term(backbone, intents, rows)
         tran = None
         if "tran" in self.active or self._couples_tran:
             tran = self._tran(intents, step)
@@ -197,26 +212,14 @@ class IRLLRec(Objective):
         intent: Tensor = self.intent  # type: ignore[assignment]
         interaction = None
         if self._needs_interaction_intents:
-            interaction = self._aggregated(backbone, step, self.prototypes)
+            interaction = backbone.interaction_intents(
+                step.initial, step.encoding, self._prototypes(backbone)
+            )
         return _Intents(interaction=interaction, text=self.intent_tower(intent))
 
-    def _aggregated(
-        self, backbone: Backbone, step: Step, prototypes: nn.Module | None, *, detach: bool = False
-    ) -> Float[Tensor, "node dim"]:
-        """Return ``Z``: layers propagated over the graph reweighted by agreement of intents."""
-        layers = backbone.intent_layers(step.initial, step.encoding)
-        total = torch.zeros_like(layers[0])
-        for layer in layers:
-            nodes = layer.detach() if detach else layer
-            if prototypes is None:
-                total = total + backbone.graph.propagate(nodes)
-            else:
-                mixture = unit_rows(prototypes(nodes, backbone.graph.user_count))
-                total = total + similarity_aggregation(backbone.graph, mixture, nodes)
-        return total / len(layers)
-
-    def _pair_term(self, intents: _Intents, rows: BatchRows, user_count: int) -> Term:
+    def _pair_term(self, backbone: Backbone, intents: _Intents, rows: BatchRows) -> Term:
         assert intents.interaction is not None and intents.text is not None
+        user_count = backbone.graph.user_count
         value = pairwise_alignment(
             intents.interaction[:user_count],
             intents.interaction[user_count + rows.items],
@@ -224,6 +227,7 @@ class IRLLRec(Objective):
             intents.text[user_count + rows.items],
             rows,
             self.settings.pair_temperature,
+            negatives=backbone.release.pair_negatives or "D-10" not in self.as_released,
         )
         return Term(value, self.settings.pair_weight)
 
@@ -252,7 +256,7 @@ class IRLLRec(Objective):
         value = alpha * distilled
         if tran is not None and self._couples_tran:
             # D-03: the release scales L_tran by λ_2 before it uses it here again.
-            scale = self.settings.tran_weight if self.fidelity == "code" else 1.0
+            scale = self.settings.tran_weight if "D-03" in self.as_released else 1.0
             value = value + (1 - alpha) * scale * tran
         return Term(value, self.settings.itm_weight)
 
@@ -273,8 +277,10 @@ class IRLLRec(Objective):
         assert intents.interaction is not None and intents.text is not None
         with torch.no_grad():
             teacher_text = unit_rows(self._teacher_text(intents.text))
-            source = self.prototype_teacher or self.prototypes
-            teacher_interaction = unit_rows(self._aggregated(backbone, step, source, detach=True).detach())
+            source = self.prototype_teacher or self._prototypes(backbone)
+            teacher_interaction = unit_rows(
+                backbone.interaction_intents(step.initial, step.encoding, source, detach=True)
+            )
             fused = unit_rows(0.5 * (teacher_interaction + teacher_text))
         interaction, text = unit_rows(intents.interaction), unit_rows(intents.text)
         temperature = self.settings.pair_temperature

@@ -90,7 +90,7 @@ class _Run:
 def fit(
     recommender: Recommender,
     sampler: TripleSampler,
-    validate: Callable[[Recommender], float],
+    validate: Callable[[Recommender, int], float],
     settings: TrainingSettings,
     *,
     seed: int,
@@ -107,7 +107,8 @@ def fit(
     Args:
         recommender: Trained in place; left with the best epoch's weights.
         sampler: Gives each epoch's triples.
-        validate: Returns the stopping metric, higher is better; must not see the test split.
+        validate: Returns the stopping metric after an epoch, higher is better; must not see the
+            test split.
         settings: See :class:`TrainingSettings`.
         seed: The run's seed.
         checkpoint: File of the run in progress, or None for none.
@@ -122,7 +123,7 @@ def fit(
     """
     names: dict[Tensor, str] = {parameter: name for name, parameter in recommender.named_parameters()}
     trainable = [parameter for parameter in recommender.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(trainable, lr=settings.learning_rate, fused=_can_fuse(trainable))
+    optimizer = torch.optim.Adam(trainable, lr=settings.learning_rate, fused=True)
     run = _resume(recommender, optimizer, names, checkpoint, identity) or _Run()
     saved_at = time.monotonic()
     reason = _finished(run, settings)
@@ -133,7 +134,7 @@ def fit(
         value = None
         if run.epoch % settings.validate_every == 0 or run.epoch == settings.max_epochs:
             recommender.eval()
-            value = validate(recommender)
+            value = validate(recommender, run.epoch)
             recommender.train()
             run.stopping = run.stopping.after(value, run.epoch)
             if run.stopping.best_epoch == run.epoch:
@@ -148,10 +149,6 @@ def fit(
             saved_at = time.monotonic()
     recommender.load_state_dict(run.best)
     return Outcome(run.history, run.stopping, reason, run.seconds, run.best)
-
-
-def _can_fuse(parameters: list[torch.nn.Parameter]) -> bool:
-    return all(parameter.is_floating_point() for parameter in parameters)
 
 
 def _finished(run: _Run, settings: TrainingSettings) -> str | None:
@@ -169,12 +166,11 @@ def _train_epoch(
 ) -> dict[str, float]:
     """Run one epoch and return the mean of every weighted term."""
     device = recommender.backbone.graph.values.device
+    recommender.backbone.start_epoch()
     draws = Draws(torch_stream(seed, "draws", epoch, device=str(device)))
     sums: dict[str, Tensor] = {}
-    for users, positives, negatives in sampler.epoch(epoch):
-        batch = Batch(torch.from_numpy(users), torch.from_numpy(positives), torch.from_numpy(negatives)).to(
-            device
-        )
+    for drawn in sampler.epoch(epoch):
+        batch = Batch.of(*drawn).to(device)
         terms = recommender.terms(batch, draws)
         weighted = {name: term.weighted for name, term in terms.items()}
         optimizer.zero_grad(set_to_none=True)

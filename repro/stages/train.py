@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import io
 import os
 import shutil
@@ -58,20 +57,22 @@ def train_cell(layout: Layout, params: Params, key: str) -> None:
 
 def plan(layout: Layout, params: Params, key: str, cell: Cell, folder: Path) -> list[SeedJob]:
     """Return the jobs of a cell, one a seed, after checking that they can be built."""
-    from irllrec.recommender import objective_class
+    from irllrec.recommender import inputs_of
 
     recipe = recipe_of(params, cell)
     training = params.training_of(cell).model_dump()
-    reads_text = objective_class(recipe.objective).reads_text
     prepared = layout.prepared(cell.dataset)
-    vectors = layout.root / cell.inputs if reads_text else None
-    inputs = [prepared / "train.npz", prepared / "valid.npz", *([vectors] if vectors else [])]
+    read = inputs_of(recipe.backbone, recipe.objective)
+    vectors = layout.vectors(cell.dataset) if "text" in read else None
+    knowledge = layout.knowledge(cell.dataset) if "knowledge" in read else None
+    inputs = [path for path in (prepared / "train.npz", prepared / "valid.npz", vectors, knowledge) if path]
+    data = provenance.sha256_of_json([provenance.sha256_of_file(path) for path in inputs])
     identity = provenance.sha256_of_json(
         {
             "recipe": _plain(recipe),
             "drop": sorted(cell.drop),
             "training": training,
-            "data": [provenance.sha256_of_file(path) for path in inputs],
+            "data": data,
             "code": _code_hash(layout),
         }
     )
@@ -83,8 +84,10 @@ def plan(layout: Layout, params: Params, key: str, cell: Cell, folder: Path) -> 
             random_text="TEXT" in cell.drop,
             prepared=prepared,
             vectors=vectors,
+            knowledge=knowledge,
             model=folder / "model" / f"seed-{seed}.safetensors",
             checkpoint=layout.checkpoints / f"{key}-{identity[:16]}" / f"seed-{seed}.safetensors",
+            data_sha256=data,
             identity=identity,
             device=_device(params.engine.device),
             checkpoint_seconds=params.engine.checkpoint_seconds,
@@ -105,6 +108,7 @@ def recipe_of(params: Params, cell: Cell) -> Recipe:
         # TEXT and COT change what the model is fed, not the model.
         drop=frozenset(cell.drop) - {"TEXT", "COT"},
         fidelity=cell.override.fidelity or params.fidelity,
+        turned=frozenset(cell.override.turned),
         embedding_size=params.training_of(cell).embedding_size,
     ).resolved()
 
@@ -146,7 +150,7 @@ def _run_record(
         "parameter_count": results[0].record["parameter_count"],
         "seeds": list(params.datasets[cell.dataset].seeds),
         "text": _text_provenance(job.vectors),
-        "data_sha256": _data_hash(job),
+        "data_sha256": job.data_sha256,
         "params_sha256": provenance.sha256_of_json({"recipe": recipe, "training": dict(job.training)}),
         "commit": provenance.commit(layout.root),
         "versions": provenance.versions(),
@@ -172,14 +176,6 @@ def _text_provenance(vectors: Path | None) -> dict[str, Any] | None:
     return read_provenance(vectors)
 
 
-def _data_hash(job: SeedJob) -> str:
-    digest = hashlib.sha256()
-    for path in (job.prepared / "train.npz", job.prepared / "valid.npz", job.vectors):
-        if path is not None:
-            digest.update(bytes.fromhex(provenance.sha256_of_file(path)))
-    return digest.hexdigest()
-
-
 def _plain(recipe: Recipe) -> dict[str, Any]:
     return {
         "backbone": recipe.backbone,
@@ -188,6 +184,7 @@ def _plain(recipe: Recipe) -> dict[str, Any]:
         "objective_settings": dict(recipe.objective_settings),
         "drop": sorted(recipe.drop),
         "fidelity": recipe.fidelity,
+        "turned": sorted(recipe.turned),
         "embedding_size": recipe.embedding_size,
     }
 

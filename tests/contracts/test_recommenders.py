@@ -72,8 +72,7 @@ def _build(recipe: Recipe, seed: int = 1) -> Recommender:
 
 
 def _batch() -> Batch:
-    users, positives, negatives = next(iter(TripleSampler(TRAIN, batch_size=64, seed=1).epoch(1)))
-    return Batch(torch.from_numpy(users), torch.from_numpy(positives), torch.from_numpy(negatives))
+    return Batch.of(*next(iter(TripleSampler(TRAIN, batch_size=64, seed=1).epoch(1))))
 
 
 def _total(recommender: Recommender, seed: int = 1) -> torch.Tensor:
@@ -81,7 +80,7 @@ def _total(recommender: Recommender, seed: int = 1) -> torch.Tensor:
     return torch.stack([term.weighted for term in terms.values()]).sum()
 
 
-def _recall(recommender: Recommender) -> float:
+def _recall(recommender: Recommender, epoch: int = 0) -> float:
     users = np.flatnonzero(VALID.user_degrees > 0)
     user_embeddings, item_embeddings = recommender.embeddings()
     lists = rank_items(user_embeddings, item_embeddings, users=users, masked=[TRAIN], length=5)

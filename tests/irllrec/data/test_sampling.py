@@ -18,7 +18,8 @@ def _train(seed: int = 1, pairs: int = 400) -> Interactions:
 def _epoch(train: Interactions, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     batches = list(TripleSampler(train, batch_size=64, seed=seed).epoch(epoch))
     users, positives, negatives = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    return users, positives, negatives
+    assert negatives.shape == (len(users), 1)
+    return users, positives, negatives[:, 0]
 
 
 def test_an_epoch_visits_every_training_pair_once() -> None:
@@ -74,3 +75,14 @@ def test_a_user_with_every_item_is_refused_by_name() -> None:
 def test_an_empty_training_split_is_refused() -> None:
     with pytest.raises(DataError, match="no interactions"):
         TripleSampler(Interactions.from_pairs([], [], 2, 2), batch_size=4, seed=1)
+
+
+def test_further_negatives_have_streams_of_their_own() -> None:
+    train = _train()
+    one = list(TripleSampler(train, batch_size=64, seed=1).epoch(2))
+    three = list(TripleSampler(train, batch_size=64, seed=1, negatives_per_pair=3).epoch(2))
+    for (users, _, alone), (same_users, _, several) in zip(one, three, strict=True):
+        assert np.array_equal(users, same_users)
+        assert np.array_equal(alone[:, 0], several[:, 0])
+        assert not np.array_equal(several[:, 1], several[:, 2])
+        assert not train.contains(np.repeat(users, 3), several.reshape(-1)).any()
