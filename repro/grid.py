@@ -4,50 +4,31 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from irllrec.data.storage import write_text
+from repro.cell_requests import TEXT_FREE, CellRequest, checked, entry_of, variation_of
 from repro.errors import ReproError
 from repro.layout import Layout, text_sources
 from repro.params_file import ParamsFile, dump_yaml, read_yaml
 
-if TYPE_CHECKING:
-    from repro.params import Params
+__all__ = [
+    "CellRequest",
+    "add_dataset",
+    "cell_inputs",
+    "ensure_cells",
+    "remove",
+    "remove_dataset",
+    "use_published",
+]
 
-COMPONENTS = ("IA", "PAIR", "TRAN", "ITM", "PROFILE", "GSL", "MOMENTUM", "NOISE", "TEXT", "COT")
-"""What ``--drop`` takes, in the order in which names of variants list them."""
-
-_DROPPABLE = {"base": (), "rlmrec-con": ("TEXT",), "rlmrec-gen": ("TEXT",), "irllrec": COMPONENTS}
-_TEXT_FREE = "base"
 _FIRST_OBJECTIVES = ("base", "rlmrec-con", "rlmrec-gen", "irllrec")
-
-
-@dataclass(frozen=True)
-class CellRequest:
-    """One wanted cell: a backbone under an objective on a data set, with components left out."""
-
-    dataset: str
-    backbone: str
-    objective: str
-    drop: tuple[str, ...] = ()
-
-    @property
-    def variant(self) -> str:
-        """The row's name in a table: the objective, then what was dropped."""
-        dropped = [name.lower() for name in COMPONENTS if name in self.drop]
-        return "-".join([self.objective, "no", *dropped]) if dropped else self.objective
-
-    @property
-    def key(self) -> str:
-        """The cell's key in params.yaml and in the names of its stages."""
-        return f"{self.dataset}-{self.backbone}-{self.variant}"
 
 
 def ensure_cells(layout: Layout, requests: Sequence[CellRequest], *, write: bool = True) -> list[str]:
     """Return the keys of the requested cells, adding those that params.yaml does not hold yet.
 
-    A new ablation takes over the settings of its full counterpart.
+    A new variation takes over the settings of its objective's plain cell.
 
     Args:
         layout: The checkout.
@@ -61,15 +42,16 @@ def ensure_cells(layout: Layout, requests: Sequence[CellRequest], *, write: bool
     from repro.params import load_params
 
     params = load_params(layout.params)
-    checked = [_check(params, request) for request in requests]
-    missing = list({request.key: request for request in checked if request.key not in params.cells}.values())
+    wanted = [checked(params, request) for request in requests]
+    missing = list({request.key: request for request in wanted if request.key not in params.cells}.values())
     if missing and write:
         file = ParamsFile(layout.params)
         cells = file.content["cells"]
         for request in missing:
-            file.insert("cells", request.key, _new_cell(cells, request))
+            inputs = cell_inputs(request.dataset, request.backbone, request.objective)
+            file.insert("cells", request.key, entry_of(request, cells, inputs))
         file.save()
-    return list(dict.fromkeys(request.key for request in checked))
+    return list(dict.fromkeys(request.key for request in wanted))
 
 
 def add_dataset(
@@ -100,7 +82,7 @@ def add_dataset(
         file.insert("text", name, _with_sources(name, text))
     file.save()
     (layout.root / "runs" / name).mkdir(parents=True, exist_ok=True)
-    objectives = _FIRST_OBJECTIVES if text is not None else (_TEXT_FREE,)
+    objectives = _FIRST_OBJECTIVES if text is not None else (TEXT_FREE,)
     keys = ensure_cells(layout, [CellRequest(name, "lightgcn", objective) for objective in objectives])
     if published:
         use_published(layout, [name])
@@ -168,7 +150,7 @@ def use_published(layout: Layout, datasets: Sequence[str] = ()) -> list[str]:
             continue
         objectives = published.get(cell["dataset"], {}).get(cell["backbone"], {})
         if cell["objective"] in objectives:
-            override = objectives[cell["objective"]]
+            override = _with_variation(objectives[cell["objective"]], cell.get("override", {}))
             file.update("cells", key, {"settings": "published", "override": override})
             changed.append(key)
     if changed:
@@ -176,63 +158,13 @@ def use_published(layout: Layout, datasets: Sequence[str] = ()) -> list[str]:
     return changed
 
 
-def _check(params: Params, request: CellRequest) -> CellRequest:
-    known: dict[str, Sequence[str]] = {
-        "data set": list(params.datasets),
-        "backbone": list(params.backbones),
-        "objective": list(params.objectives),
-    }
-    names = {"data set": request.dataset, "backbone": request.backbone, "objective": request.objective}
-    for kind, name in names.items():
-        if name not in known[kind]:
-            fix = "; `repro data fetch` or `repro data import` adds one" if kind == "data set" else ""
-            raise ReproError(
-                f"There is no {kind} {name!r} in params.yaml: choose {_listed(known[kind])}{fix}."
-            )
-    text = params.datasets[request.dataset].text
-    if request.objective != _TEXT_FREE and text is None:
-        raise ReproError(
-            f"{request.objective} reads text and the data set {request.dataset} has none: import it with "
-            f"text or text vectors (`repro data import {request.dataset} --help`), or choose base."
-        )
-    drop = tuple(name.upper() for name in request.drop)
-    allowed = _DROPPABLE.get(request.objective, ())
-    for name in drop:
-        if name not in COMPONENTS:
-            raise ReproError(f"There is no component {name!r} to drop: choose {_listed(COMPONENTS)}.")
-        if name not in allowed:
-            what = f"only {_listed(allowed)}" if allowed else "no component"
-            raise ReproError(f"{request.objective} has {what} to drop, not {name}: use --objective irllrec.")
-    if "COT" in drop and text is not None:
-        raise ReproError(
-            "COT stands for the reasoning step of an LLM's summaries, and the summarizer "
-            f"{text.summarizer!r} of {request.dataset} writes none: drop another component."
-        )
-    ordered = tuple(name for name in COMPONENTS if name in drop)
-    return CellRequest(request.dataset, request.backbone, request.objective, ordered)
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(names) or "(none)"
-
-
-def _new_cell(cells: Mapping[str, Any], request: CellRequest) -> dict[str, Any]:
-    cell: dict[str, Any] = {
-        "dataset": request.dataset,
-        "backbone": request.backbone,
-        "objective": request.objective,
-        "variant": request.variant,
-        "inputs": cell_inputs(request.dataset, request.backbone, request.objective),
-        "code": f"irllrec/objectives/{request.objective.replace('-', '_')}.py",
-    }
-    if request.drop:
-        cell["drop"] = list(request.drop)
-        full = CellRequest(request.dataset, request.backbone, request.objective)
-        counterpart = cells.get(full.key, {})
-        for field in ("settings", "override"):
-            if field in counterpart:
-                cell[field] = counterpart[field]
-    return cell
+def _with_variation(published: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """Return published hyper-parameters for a cell that stays the variation it was."""
+    kept = variation_of(override)
+    merged = {**published, **kept}
+    if "objective" in kept:
+        merged["objective"] = {**published.get("objective", {}), **kept["objective"]}
+    return merged
 
 
 def _with_sources(name: str, text: Mapping[str, Any]) -> dict[str, Any]:

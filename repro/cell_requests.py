@@ -1,0 +1,221 @@
+"""Wanted cells: what names them, which of them are possible, and the entries they get in the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from irllrec.fidelity import DEVIATIONS, as_released
+from repro.errors import ReproError
+
+if TYPE_CHECKING:
+    from repro.params import Override, Params
+
+COMPONENTS = ("IA", "PAIR", "TRAN", "ITM", "PROFILE", "GSL", "MOMENTUM", "NOISE", "TEXT", "COT")
+"""What ``--drop`` takes, in the order in which names of variants list them."""
+
+FIDELITIES = ("code", "paper")
+ITM_FORMS = ("code", "reading")
+
+TEXT_FREE = "base"
+
+_DROPPABLE = {TEXT_FREE: (), "rlmrec-con": ("TEXT",), "rlmrec-gen": ("TEXT",), "irllrec": COMPONENTS}
+
+
+@dataclass(frozen=True)
+class CellRequest:
+    """One wanted cell: a backbone under an objective on a data set, possibly varied.
+
+    A variation starts from the plain cell of its objective, with that cell's settings.
+
+    Attributes:
+        dataset: Name under ``datasets``.
+        backbone: Name under ``backbones``.
+        objective: Name under ``objectives``.
+        drop: Components left out.
+        fidelity: ``code`` or ``paper``; None keeps the plain cell's.
+        turned: Deviations turned the other way from what they are in that fidelity, "D-01" to "D-12".
+        itm: Form of intent-text matching, ``code`` or ``reading``; None keeps the plain cell's.
+        keep_coupled: Where translation alignment is dropped, keep it inside intent-text matching.
+    """
+
+    dataset: str
+    backbone: str
+    objective: str
+    drop: tuple[str, ...] = ()
+    fidelity: str | None = None
+    turned: tuple[str, ...] = ()
+    itm: str | None = None
+    keep_coupled: bool = False
+
+    @property
+    def variant(self) -> str:
+        """The row's name in a table: the objective, how it is varied, then what was dropped."""
+        parts = [self.objective]
+        parts += [self.fidelity] if self.fidelity else []
+        parts += [name.lower().replace("-", "") for name in sorted(self.turned)]
+        parts += [f"itm-{self.itm}"] if self.itm else []
+        dropped = [name.lower() for name in COMPONENTS if name in self.drop]
+        parts += ["no", *dropped] if dropped else []
+        parts += ["coupled"] if self.keep_coupled else []
+        return "-".join(parts)
+
+    @property
+    def key(self) -> str:
+        """The cell's key in params.yaml and in the names of its stages."""
+        return f"{self.dataset}-{self.backbone}-{self.variant}"
+
+    @property
+    def plain(self) -> CellRequest:
+        """The objective's own cell, of which this one is a variation."""
+        return CellRequest(self.dataset, self.backbone, self.objective)
+
+
+def checked(params: Params, request: CellRequest) -> CellRequest:
+    """Return the request in its one proper form: what is so anyway is left out of it.
+
+    Raises:
+        ReproError: For a name that does not exist (listing those that do), an unknown or impossible
+            component, or an objective that reads text on a data set without text.
+    """
+    _check_names(params, request)
+    drop = _checked_drop(params, request)
+    varied = replace(request, drop=drop, turned=_checked_turned(request))
+    for value, known, what in (
+        (varied.fidelity, FIDELITIES, "fidelity"),
+        (varied.itm, ITM_FORMS, "form of ITM"),
+    ):
+        if value not in (None, *known):
+            raise ReproError(f"There is no {what} {value!r}: choose {' or '.join(known)}.")
+    return _without_what_holds_anyway(params, varied)
+
+
+def entry_of(request: CellRequest, cells: Mapping[str, Any], inputs: str) -> dict[str, Any]:
+    """Return the entry of a checked request under ``cells``.
+
+    Args:
+        request: The wanted cell.
+        cells: The entries there are; a variation takes over settings and override of its plain cell.
+        inputs: What the cell reads beside the interactions.
+    """
+    cell: dict[str, Any] = {
+        "dataset": request.dataset,
+        "backbone": request.backbone,
+        "objective": request.objective,
+        "variant": request.variant,
+        "inputs": inputs,
+        "code": f"irllrec/objectives/{request.objective.replace('-', '_')}.py",
+    }
+    if request.drop:
+        cell["drop"] = list(request.drop)
+    if request != request.plain:
+        counterpart = cells.get(request.plain.key, {})
+        if "settings" in counterpart:
+            cell["settings"] = counterpart["settings"]
+        override = _varied(counterpart.get("override", {}), request)
+        if override:
+            cell["override"] = override
+    return cell
+
+
+def variation_of(override: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of an override that makes a variation; the rest are hyper-parameters."""
+    kept: dict[str, Any] = {name: override[name] for name in ("fidelity", "turned") if name in override}
+    objective = override.get("objective", {})
+    chosen = {name: objective[name] for name in ("itm", "keep_coupled") if name in objective}
+    return kept | ({"objective": chosen} if chosen else {})
+
+
+def _varied(override: Mapping[str, Any], request: CellRequest) -> dict[str, Any]:
+    varied = dict(override)
+    if request.fidelity:
+        varied["fidelity"] = request.fidelity
+    if request.turned:
+        varied["turned"] = sorted(set(override.get("turned", ())) ^ set(request.turned))
+    chosen: dict[str, Any] = {"itm": request.itm} if request.itm else {}
+    chosen |= {"keep_coupled": True} if request.keep_coupled else {}
+    if chosen:
+        varied["objective"] = {**override.get("objective", {}), **chosen}
+    return varied
+
+
+def _check_names(params: Params, request: CellRequest) -> None:
+    known: dict[str, Sequence[str]] = {
+        "data set": list(params.datasets),
+        "backbone": list(params.backbones),
+        "objective": list(params.objectives),
+    }
+    names = {"data set": request.dataset, "backbone": request.backbone, "objective": request.objective}
+    for kind, name in names.items():
+        if name not in known[kind]:
+            fix = "; `repro data fetch` or `repro data import` adds one" if kind == "data set" else ""
+            raise ReproError(
+                f"There is no {kind} {name!r} in params.yaml: choose {_listed(known[kind])}{fix}."
+            )
+    if request.objective != TEXT_FREE and params.datasets[request.dataset].text is None:
+        raise ReproError(
+            f"{request.objective} reads text and the data set {request.dataset} has none: import it with "
+            f"text or text vectors (`repro data import {request.dataset} --help`), or choose base."
+        )
+    if request.objective != "irllrec" and (request.itm or request.keep_coupled):
+        raise ReproError(
+            f"{request.objective} has no intent-text matching to choose a form of: use --objective irllrec."
+        )
+
+
+def _checked_drop(params: Params, request: CellRequest) -> tuple[str, ...]:
+    drop = tuple(name.upper() for name in request.drop)
+    allowed = _DROPPABLE.get(request.objective, ())
+    for name in drop:
+        if name not in COMPONENTS:
+            raise ReproError(f"There is no component {name!r} to drop: choose {_listed(COMPONENTS)}.")
+        if name not in allowed:
+            what = f"only {_listed(allowed)}" if allowed else "no component"
+            raise ReproError(f"{request.objective} has {what} to drop, not {name}: use --objective irllrec.")
+    text = params.datasets[request.dataset].text
+    if "COT" in drop and text is not None:
+        raise ReproError(
+            "COT stands for the reasoning step of an LLM's summaries, and the summarizer "
+            f"{text.summarizer!r} of {request.dataset} writes none: drop another component."
+        )
+    return tuple(name for name in COMPONENTS if name in drop)
+
+
+def _checked_turned(request: CellRequest) -> tuple[str, ...]:
+    turned = sorted({name.upper() for name in request.turned})
+    for name in turned:
+        if name not in DEVIATIONS:
+            raise ReproError(
+                f"There is no deviation {name!r} to turn: choose from {DEVIATIONS[0]} to {DEVIATIONS[-1]}."
+            )
+    return tuple(turned)
+
+
+def _without_what_holds_anyway(params: Params, request: CellRequest) -> CellRequest:
+    """Leave out what the plain cell has anyway, so that one model has one name."""
+    from repro.params import Override
+
+    plain = params.cells.get(request.plain.key)
+    override = plain.override if plain else Override()
+    usual = override.fidelity or params.fidelity
+    fidelity = request.fidelity if request.fidelity != usual else None
+    settings = {**params.objectives[request.objective], **override.objective}
+    itm = request.itm if request.itm != _itm_form(settings, fidelity or usual, override, request) else None
+    coupled = (
+        request.keep_coupled and bool({"IA", "TRAN"} & set(request.drop)) and not settings.get("keep_coupled")
+    )
+    return replace(request, fidelity=fidelity, itm=itm, keep_coupled=coupled)
+
+
+def _itm_form(settings: Mapping[str, Any], fidelity: Any, override: Override, request: CellRequest) -> str:
+    """Return the form of intent-text matching that the request would have without asking for one."""
+    form = settings.get("itm", "auto")
+    if form != "auto":
+        return str(form)
+    followed = as_released(fidelity, frozenset(set(override.turned) ^ set(request.turned)))
+    return "code" if "D-04" in followed else "reading"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "(none)"
