@@ -84,6 +84,15 @@ class BipartiteGraph:
         """
         return _Product.apply(nodes, self, values)
 
+    def layers(
+        self, nodes: Float[Tensor, "node dim"], count: int, values: Float[Tensor, "edge"] | None = None
+    ) -> list[Float[Tensor, "node dim"]]:
+        """Return ``nodes`` and the outputs of ``count`` propagations in a row, with :meth:`propagate`."""
+        outputs = [nodes]
+        for _ in range(count):
+            outputs.append(self.propagate(outputs[-1], values))
+        return outputs
+
     def dropped(self, uniform: Float[Tensor, "edge"], keep_rate: float) -> Float[Tensor, "edge"]:
         """Return the adjacency's values with directed edges dropped and *not* rescaled.
 

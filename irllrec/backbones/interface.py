@@ -127,6 +127,11 @@ class Backbone(nn.Module, abc.ABC):
         """
 
     @property
+    def encoding_size(self) -> int:
+        """Entries of a row of the final embeddings ``E``; what text is projected to."""
+        return self.embedding_size
+
+    @property
     def negatives_per_pair(self) -> int:
         """How many negatives the ranking loss wants for each training pair."""
         return 1
@@ -177,6 +182,8 @@ class Backbone(nn.Module, abc.ABC):
     ) -> Float[Tensor, "node dim"]:
         """Return ``Z``: layers propagated over the graph reweighted by agreement of intents.
 
+        The propagated layers are averaged, see :meth:`joined_intents`.
+
         Args:
             initial: What propagation started from.
             encoding: The training pass.
@@ -187,15 +194,21 @@ class Backbone(nn.Module, abc.ABC):
         Source: graph structure learning inside IRLLRec's multi-intent fusion.
         """
         layers = self.intent_layers(initial, encoding)
-        total = torch.zeros_like(layers[0])
+        propagated = []
         for layer in layers:
             nodes = layer.detach() if detach else layer
             if prototypes is None:
-                total = total + self.graph.propagate(nodes)
+                propagated.append(self.graph.propagate(nodes))
             else:
                 mixture = unit_rows(prototypes(nodes, self.graph.user_count))
-                total = total + similarity_aggregation(self.graph, mixture, nodes)
-        return total / len(layers)
+                propagated.append(similarity_aggregation(self.graph, mixture, nodes))
+        return self.joined_intents(propagated)
+
+    def joined_intents(
+        self, propagated: Sequence[Float[Tensor, "node dim"]]
+    ) -> Float[Tensor, "node encoding"]:
+        """Return the propagated layers as rows of ``encoding_size`` entries: their mean by default."""
+        return torch.stack(list(propagated)).sum(dim=0) / len(propagated)
 
 
 class EmbeddingBackbone(Backbone):

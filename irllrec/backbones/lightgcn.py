@@ -50,9 +50,7 @@ class LightGCN(EmbeddingBackbone):
         if draws is not None and self.settings.keep_rate < 1:
             uniform = draws.rand(self.graph.edge_count)
             values = self.graph.dropped(uniform, self.settings.keep_rate)
-        layers = [initial]
-        for _ in range(self.settings.layers):
-            layers.append(self.graph.propagate(layers[-1], values))
+        layers = self.graph.layers(initial, self.settings.layers, values)
         return Encoding(torch.stack(layers).sum(dim=0), layers, self.graph.user_count)
 
     def intent_layers(

@@ -129,6 +129,42 @@ def profile_alignment(
     )
 
 
+def view_contrast(
+    first: Float[Tensor, "node dim"],
+    second: Float[Tensor, "node dim"],
+    user_count: int,
+    rows: BatchRows,
+    temperature: float,
+    *,
+    negatives: bool,
+) -> Float[Tensor, ""]:
+    """Return the InfoNCE of two views of the same nodes over the batch's users, positives, negatives.
+
+    Denominators run over all users and over all items of the second view, which are made unit-norm
+    here as the first view's rows are.
+
+    Args:
+        first: The anchors' view.
+        second: The candidates' view.
+        user_count: Where the items start.
+        negatives: False leaves the batch's negatives out.
+
+    Source: self-supervised graph learning (Wu et al., SIGIR 2021), as METHOD states it for SGL, SimGCL.
+    """
+    candidates = unit_rows(second)
+    users, items = candidates[:user_count], candidates[user_count:]
+    sides = [
+        (rows.users, rows.user_counts, users, 0),
+        (rows.items[rows.positives], rows.positive_counts, items, user_count),
+        (rows.items[rows.negatives], rows.negative_counts, items, user_count),
+    ]
+    total = torch.zeros((), dtype=first.dtype, device=first.device)
+    for chosen, counts, table, offset in sides if negatives else sides[:2]:
+        anchors = unit_rows(first[offset + chosen])
+        total = total + info_nce(anchors, table[chosen], table, temperature, row_counts=counts)
+    return total
+
+
 def translation_alignment(
     text_intents: Float[Tensor, "node dim"],
     nodes: Float[Tensor, "node dim"],

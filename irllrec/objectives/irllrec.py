@@ -95,7 +95,7 @@ class IRLLRec(Objective):
         self.itm_form = self.settings.itm
         if self.itm_form == "auto":
             self.itm_form = "code" if "D-04" in self.as_released else "reading"
-        size = backbone.embedding_size
+        size = backbone.encoding_size
         if "kd" in self.active:
             self.profile_tower = Projector(
                 input_size=text.profile.shape[1], output_size=size, generator=generator
@@ -107,11 +107,11 @@ class IRLLRec(Objective):
         self.prototypes: IntentPrototypes | None = None
         if self._mixes_prototypes and backbone.intent_prototypes is None:
             self.prototypes = IntentPrototypes(
-                embedding_size=size, intents=self.settings.intents, generator=generator
+                embedding_size=backbone.embedding_size, intents=self.settings.intents, generator=generator
             )
         self._make_teachers(backbone, text, generator)
         if "D-12" in self.as_released:
-            shapes = backbone.release.idle(size)
+            shapes = backbone.release.idle(backbone.embedding_size)
             self.idle = nn.ParameterDict(
                 {name: nn.Parameter(torch.zeros(shape)) for name, shape in shapes.items()}
             )
@@ -164,7 +164,7 @@ class IRLLRec(Objective):
         if "D-05" in self.as_released:
             # The release initialises its teacher anew after copying the student.
             student = Projector(
-                input_size=text.intent.shape[1], output_size=backbone.embedding_size, generator=generator
+                input_size=text.intent.shape[1], output_size=backbone.encoding_size, generator=generator
             )
         self.tower_teacher = teacher_of(student)
         prototypes = self._prototypes(backbone)

@@ -41,7 +41,7 @@ class RLMRecCon(Objective):
         self.register_buffer("profile", text.profile, persistent=False)
         self.profile_tower = Projector(
             input_size=text.profile.shape[1],
-            output_size=backbone.embedding_size,
+            output_size=backbone.encoding_size,
             generator=rest["generator"],
         )
 

@@ -53,7 +53,7 @@ class RLMRecGen(Objective):
         self.mask_token = nn.Parameter(torch.empty(1, backbone.embedding_size))
         nn.init.xavier_uniform_(self.mask_token, generator=generator)
         self.decoder = Projector(
-            input_size=backbone.embedding_size,
+            input_size=backbone.encoding_size,
             output_size=text.profile.shape[1],
             generator=generator,
         )
