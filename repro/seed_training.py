@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from irllrec.data.sampling import TripleSampler
     from irllrec.recommender import Recipe, Recommender
+    from irllrec.training.attribution import Norms
     from irllrec.training.loop import Outcome, Progress, TrainingSettings
     from irllrec.types import Knowledge, NodeText
 
@@ -93,14 +95,16 @@ def train_seed(job: SeedJob) -> SeedResult:
     settings = TrainingSettings(
         **{name: job.training[name] for name in names}, checkpoint_seconds=job.checkpoint_seconds
     )
+    sampler = TripleSampler(
+        train,
+        batch_size=job.training["batch_size"],
+        seed=job.seed,
+        negatives_per_pair=recommender.backbone.negatives_per_pair,
+    )
+    norms = {"start": _gradient_norms(job, recommender, sampler)}
     outcome = fit(
         recommender,
-        TripleSampler(
-            train,
-            batch_size=job.training["batch_size"],
-            seed=job.seed,
-            negatives_per_pair=recommender.backbone.negatives_per_pair,
-        ),
+        sampler,
         validate,
         settings,
         seed=job.seed,
@@ -108,11 +112,30 @@ def train_seed(job: SeedJob) -> SeedResult:
         identity=job.identity,
         listen=lambda progress: _report(job.seed, progress, settings),
     )
+    norms["best"] = _gradient_norms(job, recommender, sampler)
     user_embeddings, item_embeddings = embeddings(recommender, outcome.stopping.best_epoch)
     tensors = dict(recommender.state_dict())
     tensors |= {"inference/users": user_embeddings, "inference/items": item_embeddings}
     save_tensors(job.model, tensors, {"seed": job.seed, "epoch": outcome.stopping.best_epoch})
-    return _seed_result(job, recommender, outcome)
+    return _seed_result(job, recommender, outcome, norms)
+
+
+def _gradient_norms(job: SeedJob, recommender: Recommender, sampler: TripleSampler) -> Norms:
+    """Return how hard each term pulls on the first batch, with six figures; training is not touched.
+
+    The batch and the random arrays are the same at the start and with the best weights, so that only
+    the weights differ.
+    """
+    from irllrec.seeding import Draws, torch_stream
+    from irllrec.training.attribution import gradient_norms
+    from irllrec.types import Batch
+
+    batch = Batch.of(*next(iter(sampler.epoch(1)))).to(recommender.backbone.graph.values.device)
+    draws = Draws(torch_stream(job.seed, "attribution", device=job.device))
+    found = gradient_norms(recommender, batch, draws)
+    return {
+        scope: {name: float(f"{norm:.6g}") for name, norm in norms.items()} for scope, norms in found.items()
+    }
 
 
 def _node_text(job: SeedJob) -> NodeText | None:
@@ -159,7 +182,9 @@ def _report(seed: int, progress: Progress, settings: TrainingSettings) -> None:
     )
 
 
-def _seed_result(job: SeedJob, recommender: Recommender, outcome: Outcome) -> SeedResult:
+def _seed_result(
+    job: SeedJob, recommender: Recommender, outcome: Outcome, norms: dict[str, Norms]
+) -> SeedResult:
     best = outcome.stopping.best_epoch
     until_best = outcome.history[:best]
     names = [name for name in outcome.history[0] if name not in ("epoch", "validation")]
@@ -171,6 +196,7 @@ def _seed_result(job: SeedJob, recommender: Recommender, outcome: Outcome) -> Se
         "best_validation": outcome.stopping.best_value,
         "stopping_reason": outcome.reason,
         "loss_shares": {name: value / total for name, value in sums.items()},
+        "gradient_norms": norms,
     }
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     timing = {"wall_seconds": round(outcome.seconds, 3), "peak_bytes": peak}

@@ -10,7 +10,7 @@ import csv
 import io
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +140,9 @@ def _run_record(
         "variant": cell.variant,
         "drop": list(cell.drop),
         "fidelity": recipe["fidelity"],
-        "itm": _itm_form(recipe),
+        "turned": recipe["turned"],
+        "itm": _itm_form(job.recipe),
+        "released": _released(job.recipe),
         "settings": cell.settings,
         "hyperparameters": {
             **recipe["backbone_settings"],
@@ -159,13 +161,30 @@ def _run_record(
     }
 
 
-def _itm_form(recipe: Mapping[str, Any]) -> str | None:
-    form = recipe["objective_settings"].get("itm")
-    if form is None and recipe["objective"] != "irllrec":
+def _itm_form(recipe: Recipe) -> str | None:
+    if recipe.objective != "irllrec":
         return None
-    if form in (None, "auto"):
-        return "code" if recipe["fidelity"] == "code" else "reading"
+    form = recipe.objective_settings.get("itm", "auto")
+    if form == "auto":
+        return "code" if "D-04" in recipe.as_released else "reading"
     return str(form)
+
+
+def _released(recipe: Recipe) -> dict[str, Any]:
+    """Return what the released code has of a cell, for tables that build no model.
+
+    ``components`` are the loss terms of irllrec that it computes on this backbone, ``followed`` the
+    deviations in which the cell does as the release does.
+    """
+    from irllrec.recommender import backbone_class
+
+    release = backbone_class(recipe.backbone).release
+    has_irllrec = "irllrec" in release.objectives
+    return {
+        "objective": recipe.objective in release.objectives,
+        "components": sorted({"kd", *release.components}) if has_irllrec else [],
+        "followed": sorted(recipe.as_released),
+    }
 
 
 def _text_provenance(vectors: Path | None) -> dict[str, Any] | None:
