@@ -13,12 +13,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+
+from repro.held_out import forbid_test
+from repro.layout import Layout
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -58,49 +61,85 @@ class Message:
         return f"epoch {self.epoch} · {losses} · best {best} ({self.stale} stale) · ≥ {_clock(left)} left"
 
 
+_Numbered = tuple[int, Message]
+"""A message and the index of the job that sent it."""
+
+
 def say(message: Message) -> None:
     """Send a message from wherever a seed is trained to whoever shows progress."""
     _tell(message)
 
 
 def run_seeds(
-    work: Callable[[Job], Result], jobs: Sequence[Job], seeds: Sequence[int], *, workers: int, title: str
+    work: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    seeds: Sequence[int],
+    *,
+    workers: int,
+    title: str,
+    called: str = "seed",
+    finished: Callable[[int, Result], None] = lambda number, result: None,
 ) -> list[Result]:
     """Return ``work(job)`` for every job, in order.
 
     Args:
         work: A module-level function; it may call :func:`say`.
         jobs: One a seed, picklable.
-        seeds: The seeds, for display.
+        seeds: The seeds, or other numbers of the jobs, for display.
         workers: How many run at once; 1 runs them here, one after the other.
         title: What is trained, for display.
+        called: What ``seeds`` are numbers of, for display.
+        finished: Called here with the index and the result of each job as soon as it is done.
 
     The first failure stops the other workers and is raised. Workers end by themselves when this
-    process is killed.
+    process is killed, and none can read held-out data.
     """
-    with _display(title, seeds) as show:
+    with _display([f"{title} {called} {seed}" for seed in seeds]) as show:
         if workers <= 1 or len(jobs) == 1:
-            return _run_here(work, jobs, show)
-        return _run_apart(work, jobs, min(workers, len(jobs)), show)
+            return _run_here(work, jobs, show, finished)
+        return _run_apart(work, jobs, min(workers, len(jobs)), show, finished)
 
 
 def _run_here(
-    work: Callable[[Job], Result], jobs: Sequence[Job], show: Callable[[Message], None]
+    work: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    show: Callable[[_Numbered], None],
+    finished: Callable[[int, Result], None],
 ) -> list[Result]:
     global _tell
     previous, _tell = _tell, show
+    results = []
     try:
         _use_one_thread()
-        return [work(job) for job in jobs]
+        for number, job in enumerate(jobs):
+            results.append(_work_on(work, number, job))
+            finished(number, results[-1])
+        return results
     finally:
         _tell = previous
+
+
+def _work_on(work: Callable[[Job], Result], number: int, job: Job) -> Result:
+    """Return ``work(job)``; what is said meanwhile carries the job's number."""
+    global _tell
+    plain = _tell
+
+    def tell(message: Message) -> None:
+        plain((number, message))
+
+    _tell = tell
+    try:
+        return work(job)
+    finally:
+        _tell = plain
 
 
 def _run_apart(
     work: Callable[[Job], Result],
     jobs: Sequence[Job],
     workers: int,
-    show: Callable[[Message], None],
+    show: Callable[[_Numbered], None],
+    finished: Callable[[int, Result], None],
 ) -> list[Result]:
     context = multiprocessing.get_context("spawn")
     queue = context.SimpleQueue()
@@ -110,12 +149,12 @@ def _run_apart(
         workers, mp_context=context, initializer=_start_worker, initargs=(queue, os.getpid())
     )
     try:
-        futures: list[Future[Result]] = [pool.submit(work, job) for job in jobs]
-        wait(futures, return_when=FIRST_EXCEPTION)
-        for future in futures:
-            if future.done() and future.exception() is not None:
-                raise future.exception()  # type: ignore[misc]
-        return [future.result() for future in futures]
+        numbers: dict[Future[Result], int] = {
+            pool.submit(_work_on, work, number, job): number for number, job in enumerate(jobs)
+        }
+        for future in as_completed(numbers):
+            finished(numbers[future], future.result())
+        return [future.result() for future in numbers]
     except BaseException:
         processes = list((pool._processes or {}).values())
         pool.shutdown(wait=False, cancel_futures=True)
@@ -128,14 +167,15 @@ def _run_apart(
         listener.join()
 
 
-def _listen(queue: Any, show: Callable[[Message], None]) -> None:
+def _listen(queue: Any, show: Callable[[_Numbered], None]) -> None:
     while (message := queue.get()) is not None:
         show(message)
 
 
 def _start_worker(queue: Any, parent: int) -> None:
-    """Prepare a worker: one thread, messages to the parent, and no life without it."""
+    """Prepare a worker: no held-out data, one thread, messages to the parent, no life without it."""
     global _tell
+    forbid_test(Layout.find())
     _tell = queue.put
     threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     # Ctrl-C reaches the whole group; the parent decides, so that each worker ends without a trace.
@@ -158,14 +198,14 @@ def _use_one_thread() -> None:
 
 
 @contextlib.contextmanager
-def _display(title: str, seeds: Sequence[int]) -> Iterator[Callable[[Message], None]]:
-    """Show one line a seed on a terminal, else a plain line every half minute."""
+def _display(names: Sequence[str]) -> Iterator[Callable[[_Numbered], None]]:
+    """Show one line a job on a terminal, else a plain line every half minute."""
     console = Console(stderr=True)
     if os.environ.get("REPRO_VERBOSITY") == "quiet":
-        yield lambda message: None
+        yield lambda numbered: None
         return
     if not console.is_terminal:
-        yield _plain_display(title)
+        yield _plain_display(names)
         return
     progress = Progress(
         SpinnerColumn(),
@@ -174,26 +214,26 @@ def _display(title: str, seeds: Sequence[int]) -> Iterator[Callable[[Message], N
         TextColumn("{task.fields[line]}"),
         console=console,
     )
-    tasks: dict[int, TaskID] = {
-        seed: progress.add_task(f"{title} seed {seed}", total=None, line="waiting") for seed in seeds
-    }
+    tasks: list[TaskID] = [progress.add_task(name, total=None, line="waiting") for name in names]
 
-    def show(message: Message) -> None:
+    def show(numbered: _Numbered) -> None:
+        number, message = numbered
         total = message.epoch + message.least_epochs
-        progress.update(tasks[message.seed], total=total, completed=message.epoch, line=message.line())
+        progress.update(tasks[number], total=total, completed=message.epoch, line=message.line())
 
     with progress:
         yield show
 
 
-def _plain_display(title: str) -> Callable[[Message], None]:
+def _plain_display(names: Sequence[str]) -> Callable[[_Numbered], None]:
     shown_at: dict[int, float] = {}
 
-    def show(message: Message) -> None:
+    def show(numbered: _Numbered) -> None:
+        number, message = numbered
         now = time.monotonic()
-        if now - shown_at.setdefault(message.seed, now) >= 30 or message.least_epochs == 0:
-            shown_at[message.seed] = now
-            print(f"{title} seed {message.seed}: {message.line()}", file=sys.stderr, flush=True)
+        if now - shown_at.setdefault(number, now) >= 30 or message.least_epochs == 0:
+            shown_at[number] = now
+            print(f"{names[number]}: {message.line()}", file=sys.stderr, flush=True)
 
     return show
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro import provenance
+from repro.held_out import without_test
 from repro.layout import Layout
 from repro.params import Cell, Params, load_params
 from repro.seed_training import SeedJob, SeedResult, train_seed
@@ -242,4 +243,4 @@ def _worker_count(params: Params, device: str) -> int:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(without_test(main))

@@ -19,12 +19,13 @@ CARRIERS = {
     "irllrec.errors",
     "repro.errors",
     "repro.failures",
+    "repro.held_out",
     "repro.layout",
     "repro.params",
     "repro.provenance",
     "repro.stages.entry",
 }
-"""Modules that carry values, name paths or tell of failures, and compute no number; see docs/decisions."""
+"""Modules that carry values, name paths, refuse files or tell of failures, and compute no number."""
 
 
 @pytest.fixture(scope="module")
