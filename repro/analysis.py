@@ -151,10 +151,10 @@ def main_questions(cells: Sequence[CellResult], metrics: Sequence[str]) -> list[
     """Return the family of the main table.
 
     In each data set and backbone: every variant against base, and irllrec against the best other
-    variant of each metric. Ablated cells take no part.
+    variant of each metric. Variations of a cell take no part.
     """
     asked: list[tuple[Pair, str]] = []
-    for group in by_backbone(cell for cell in cells if not cell.cell.drop).values():
+    for group in by_backbone(cell for cell in cells if not cell.cell.is_variation).values():
         found = {cell.cell.variant: cell for cell in group}
         rest = [cell for name, cell in found.items() if name != "base"]
         if "base" in found:
@@ -170,12 +170,11 @@ def ablation_pairs(cells: Sequence[CellResult]) -> list[Pair]:
     """Return each ablated cell against the whole model of its data set and backbone."""
     pairs = []
     for group in by_backbone(cells).values():
-        whole = {cell.cell.objective: cell for cell in group if not cell.cell.drop}
-        pairs += [
-            Pair(cell, whole[cell.cell.objective])
-            for cell in group
-            if cell.cell.drop and cell.cell.objective in whole
-        ]
+        found = {cell.cell.variant: cell for cell in group if not cell.cell.drop}
+        for cell in group:
+            whole = found.get(cell.cell.variant.partition("-no-")[0]) or found.get(cell.cell.objective)
+            if cell.cell.drop and whole:
+                pairs.append(Pair(cell, whole))
     return pairs
 
 

@@ -36,9 +36,12 @@ def main_table_of(
     correction: str,
     published: Published | None,
 ) -> Table:
-    """Return the main table over these cells; ablated cells are left out."""
+    """Return the main table over these cells; variations of a cell are left out."""
     shown = [
-        cell for cells_there in by_backbone(cells).values() for cell in cells_there if not cell.cell.drop
+        cell
+        for cells_there in by_backbone(cells).values()
+        for cell in cells_there
+        if not cell.cell.is_variation
     ]
     comparisons = correct_family(compare(main_questions(shown, metrics), params), correction)
     tests = {(c.candidate, c.reference, c.metric): c for c in comparisons}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ ITM_FORMS = ("code", "reading")
 TEXT_FREE = "base"
 
 _DROPPABLE = {TEXT_FREE: (), "rlmrec-con": ("TEXT",), "rlmrec-gen": ("TEXT",), "irllrec": COMPONENTS}
+
+
+_VARIATION = re.compile(r"(-(?P<fidelity>code|paper))?(?P<turned>(-d\d\d)*)(-itm-(?P<itm>code|reading))?")
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,36 @@ class CellRequest:
         return f"{self.dataset}-{self.backbone}-{self.variant}"
 
     @property
+    def whole(self) -> CellRequest:
+        """The same cell with every component, which an ablation is compared with."""
+        return replace(self, drop=(), keep_coupled=False)
+
+    @property
     def plain(self) -> CellRequest:
         """The objective's own cell, of which this one is a variation."""
         return CellRequest(self.dataset, self.backbone, self.objective)
+
+
+def named(params: Params, dataset: str, backbone: str, variant: str) -> CellRequest:
+    """Return the request whose variant has this name, as :attr:`CellRequest.variant` writes it.
+
+    A name that cannot be read so becomes the objective, which :func:`checked` then refuses.
+    """
+    stem, _, dropped = variant.removesuffix("-coupled").partition("-no-")
+    known = [name for name in params.objectives if f"{stem}-".startswith(f"{name}-")]
+    objective = max(known, key=len, default=stem)
+    request = CellRequest(
+        dataset,
+        backbone,
+        objective,
+        tuple(dropped.upper().split("-")) if dropped else (),
+        keep_coupled=variant.endswith("-coupled"),
+    )
+    told = _VARIATION.fullmatch(stem.removeprefix(objective))
+    if told is None:
+        return replace(request, objective=stem)
+    turned = tuple(f"D-{digits}" for digits in re.findall(r"\d\d", told["turned"]))
+    return replace(request, fidelity=told["fidelity"], turned=turned, itm=told["itm"])
 
 
 def checked(params: Params, request: CellRequest) -> CellRequest:

@@ -132,6 +132,16 @@ class Cell(Record):
     settings: str = "default"
     override: Override = Override()
 
+    @property
+    def is_variation(self) -> bool:
+        """Whether it varies its objective's plain cell: components dropped, or deviations turned.
+
+        Such cells are compared with the cell that they vary and stand in no main table.
+        """
+        override = self.override
+        turned = override.fidelity or override.turned or {"itm", "keep_coupled"} & set(override.objective)
+        return bool(self.drop) or (self.variant != self.objective and bool(turned))
+
 
 class Params(Record):
     """The whole file; ``datasets.NAME.text`` is filled in from the section ``text``."""

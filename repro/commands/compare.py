@@ -12,10 +12,8 @@ from repro.commands.selection import (
     MetricsOption,
     NoRunOption,
     bring_up_to_date,
-    check_correction,
-    check_format,
     print_table,
-    split_list,
+    read_options,
 )
 
 if TYPE_CHECKING:
@@ -42,41 +40,41 @@ def compare(
 
     Example: repro compare demo/lightgcn/irllrec demo/lightgcn/base --why
     """
-    from repro.analysis import chief_metrics
     from repro.assembly import pair_table_of
     from repro.errors import ReproError
-    from repro.layout import Layout
-    from repro.params import load_params
-    from repro.results import check_metrics
 
-    layout = Layout.find()
-    params = load_params(layout.params)
-    check_format(format)
-    method = check_correction(correction, params)
-    chosen = check_metrics(split_list(metrics) or chief_metrics(params))
-    requests = [request_of(params, first), request_of(params, second)]
+    asked = read_options(format, correction, metrics)
+    requests = [request_of(asked.params, name) for name in (first, second)]
     if requests[0].key == requests[1].key:
         raise ReproError(f"{first} and {second} are the same cell: name two different ones.")
     if requests[0].dataset != requests[1].dataset:
         raise ReproError(f"{first} and {second} are of different data sets: their users cannot be paired.")
-    params, cells = bring_up_to_date(layout, requests, no_run)
+    params, cells = bring_up_to_date(asked.layout, requests, no_run)
     found = {cell.key: cell for cell in cells}
-    pair = found[requests[0].key], found[requests[1].key]
-    print_table(pair_table_of(*pair, chosen, params, correction=method, why=why, wilcoxon=wilcoxon), format)
+    table = pair_table_of(
+        found[requests[0].key],
+        found[requests[1].key],
+        asked.metrics,
+        params,
+        correction=asked.correction,
+        why=why,
+        wilcoxon=wilcoxon,
+    )
+    print_table(table, format)
 
 
 def request_of(params: Params, name: str) -> CellRequest:
     """Return the cell that a key or ``dataset/backbone/variant`` names, in the grid or not yet.
 
     Raises:
-        ReproError: If the name can be read in neither way.
+        ReproError: If the name can be read in neither way, or no such cell can be.
     """
+    from repro.cell_requests import checked, named
     from repro.errors import ReproError
-    from repro.grid import CellRequest
 
     if name in params.cells:
         cell = params.cells[name]
-        return CellRequest(cell.dataset, cell.backbone, cell.objective, tuple(cell.drop))
+        return checked(params, named(params, cell.dataset, cell.backbone, cell.variant))
     parts = name.split("/")
     if len(parts) != 3:
         known = [
@@ -91,5 +89,4 @@ def request_of(params: Params, name: str) -> CellRequest:
                 f"demo/lightgcn/irllrec, or one of {', '.join(params.cells)}."
             )
         parts = known[0]
-    objective, _, dropped = parts[2].partition("-no-")
-    return CellRequest(parts[0], parts[1], objective, tuple(dropped.upper().split("-")) if dropped else ())
+    return checked(params, named(params, *parts))

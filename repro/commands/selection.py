@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -69,6 +70,47 @@ def check_correction(correction: str | None, params: Params) -> str:
     if chosen not in METHODS:
         raise ReproError(f"the correction {chosen!r} is unknown: choose {' or '.join(METHODS)}.")
     return chosen
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the options that analysis commands share amount to, all of it checked.
+
+    Attributes:
+        layout: The checkout.
+        params: Its params.yaml.
+        correction: ``holm`` or ``bh``.
+        metrics: Those asked for, each once.
+    """
+
+    layout: Layout
+    params: Params
+    correction: str
+    metrics: list[str]
+
+
+def read_options(
+    form: str, correction: str | None, metrics: Sequence[str] | None, *, every_metric: bool = False
+) -> Options:
+    """Return the checked options of an analysis command, before anything is run for it.
+
+    Args:
+        form: The format of the answer.
+        correction: As given; None takes that of params.yaml.
+        metrics: As given; by default the largest stored cut-off of each kind.
+        every_metric: The default are all stored metrics instead.
+    """
+    from repro.analysis import all_metrics, chief_metrics
+    from repro.layout import Layout
+    from repro.params import load_params
+    from repro.results import check_metrics
+
+    layout = Layout.find()
+    params = load_params(layout.params)
+    check_format(form)
+    method = check_correction(correction, params)
+    usual = all_metrics(params) if every_metric else chief_metrics(params)
+    return Options(layout, params, method, check_metrics(split_list(metrics) or usual))
 
 
 def print_table(table: Table, form: str) -> None:

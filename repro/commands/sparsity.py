@@ -13,10 +13,9 @@ from repro.commands.selection import (
     MetricsOption,
     NoRunOption,
     bring_up_to_date,
-    check_correction,
-    check_format,
     grid_places,
     print_table,
+    read_options,
     split_list,
 )
 
@@ -48,23 +47,17 @@ def sparsity(
     import numpy as np
 
     from irllrec.evaluation.strata import strata_of
-    from repro.analysis import chief_metrics
     from repro.assembly import sparsity_table_of
     from repro.commands.compare import request_of
-    from repro.layout import Layout
-    from repro.params import load_params
-    from repro.results import check_metrics
 
-    layout = Layout.find()
-    params = load_params(layout.params)
-    check_format(format)
-    method = check_correction(correction, params)
-    chosen = check_metrics(split_list(metrics) or chief_metrics(params))
+    asked = read_options(format, correction, metrics)
     strata_of(
         np.zeros(0, dtype=np.int64), groups
     )  # an unreadable --groups is refused before anything is trained
     names = dict.fromkeys(["base", *(split_list(variant) or ["irllrec"])])
-    places = grid_places(params, [dataset], backbone)
-    requests = [request_of(params, f"{dataset}/{place[1]}/{name}") for place in places for name in names]
-    params, cells = bring_up_to_date(layout, requests, no_run)
-    print_table(sparsity_table_of(cells, groups, chosen, params, method), format)
+    places = grid_places(asked.params, [dataset], backbone)
+    requests = [
+        request_of(asked.params, f"{dataset}/{place[1]}/{name}") for place in places for name in names
+    ]
+    params, cells = bring_up_to_date(asked.layout, requests, no_run)
+    print_table(sparsity_table_of(cells, groups, asked.metrics, params, asked.correction), format)

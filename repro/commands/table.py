@@ -14,12 +14,11 @@ from repro.commands.selection import (
     MetricsOption,
     NoRunOption,
     bring_up_to_date,
-    check_correction,
     check_format,
     grid_places,
     print_table,
+    read_options,
     reads_text,
-    split_list,
 )
 
 if TYPE_CHECKING:
@@ -52,21 +51,14 @@ def main_command(
 
     Example: repro table main --metrics recall@50,mrr@10 --format latex
     """
-    from repro.analysis import all_metrics
     from repro.assembly import main_table_of
-    from repro.layout import Layout
-    from repro.params import load_params
-    from repro.results import check_metrics
     from repro.tables.published import read_published
 
-    layout = Layout.find()
-    params = load_params(layout.params)
-    check_format(format)
-    method = check_correction(correction, params)
-    chosen = check_metrics(split_list(metrics) or all_metrics(params))
-    figures = read_published(layout.published) if published else None
-    params, cells = bring_up_to_date(layout, _main_requests(params, dataset, backbone, objective), no_run)
-    print_table(main_table_of(cells, chosen, params, method, figures), format)
+    asked = read_options(format, correction, metrics, every_metric=True)
+    figures = read_published(asked.layout.published) if published else None
+    requests = _main_requests(asked.params, dataset, backbone, objective)
+    params, cells = bring_up_to_date(asked.layout, requests, no_run)
+    print_table(main_table_of(cells, asked.metrics, params, asked.correction, figures), format)
 
 
 @app.command("ablation")
@@ -84,31 +76,21 @@ def ablation_command(
     Example: repro table ablation --dataset demo
     """
     from repro.ablations import ablation_table_of
-    from repro.analysis import chief_metrics
+    from repro.cell_requests import named
     from repro.errors import ReproError
-    from repro.grid import CellRequest
-    from repro.layout import Layout
-    from repro.params import load_params
-    from repro.results import check_metrics
 
-    layout = Layout.find()
-    params = load_params(layout.params)
-    check_format(format)
-    method = check_correction(correction, params)
-    chosen = check_metrics(split_list(metrics) or chief_metrics(params))
-    places = grid_places(params, dataset, backbone)
+    asked = read_options(format, correction, metrics)
+    places = grid_places(asked.params, dataset, backbone)
     ablated = [
-        cell for cell in params.cells.values() if cell.drop and (cell.dataset, cell.backbone) in places
+        named(asked.params, cell.dataset, cell.backbone, cell.variant)
+        for cell in asked.params.cells.values()
+        if cell.drop and (cell.dataset, cell.backbone) in places
     ]
     if not ablated:
         raise ReproError("no ablation is in the grid: train one with `repro ablation --drop ITM`.")
-    requests = [
-        CellRequest(cell.dataset, cell.backbone, cell.objective, drop)
-        for cell in ablated
-        for drop in ((), tuple(cell.drop))
-    ]
-    params, cells = bring_up_to_date(layout, requests, no_run)
-    print_table(ablation_table_of(cells, chosen, params, method), format)
+    requests = [part for request in ablated for part in (request.whole, request)]
+    params, cells = bring_up_to_date(asked.layout, requests, no_run)
+    print_table(ablation_table_of(cells, asked.metrics, params, asked.correction), format)
 
 
 @app.command("datasets")
@@ -161,7 +143,7 @@ def _main_requests(
         there = [
             cell.objective
             for cell in params.cells.values()
-            if (cell.dataset, cell.backbone, cell.drop) == (dataset, backbone, ())
+            if (cell.dataset, cell.backbone) == (dataset, backbone) and not cell.is_variation
         ]
         usable = list(params.objectives) if reads_text(params, dataset) else ["base"]
         names = ["base", *objectives] if objectives else there or usable
