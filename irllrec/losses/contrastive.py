@@ -54,11 +54,14 @@ def floored_contrast(
     positives: Float[Tensor, "row dim"],
     candidates: Float[Tensor, "candidate dim"],
     temperature: float,
+    *,
+    row_counts: Num[Tensor, "row"] | None = None,
+    candidate_counts: Num[Tensor, "candidate"] | None = None,
 ) -> Float[Tensor, ""]:
     """Return ``mean_r -log( exp(<x,y>/τ) / (Σ_j exp(<x,y_j>/τ) + 1e-8) + 1e-8 )``.
 
-    The symmetric-noise form of METHOD, used by translation alignment and by generative
-    reconstruction. Rows must be unit rows; τ ≥ 0.02.
+    The symmetric-noise form of METHOD, used by translation alignment, by generative reconstruction
+    and by BIGCF. Rows must be unit rows; τ ≥ 0.02. Counts are those of :func:`info_nce`.
 
     Raises:
         ConfigurationError: If τ is so small that the exponentials overflow.
@@ -68,7 +71,7 @@ def floored_contrast(
             f"temperature {temperature} is below {SAFE_TEMPERATURE}: the exponentials of this loss "
             "would overflow; choose a larger one."
         )
-    return _contrast(anchors, positives, candidates, temperature, 1e-8, None, None)
+    return _contrast(anchors, positives, candidates, temperature, 1e-8, row_counts, candidate_counts)
 
 
 def _contrast(
