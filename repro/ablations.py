@@ -1,38 +1,29 @@
-"""What each component of irllrec contributes, and whether its weight lets it."""
+"""What each component of irllrec contributes, and whether it could contribute at all."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
+from collections.abc import Sequence
 
 from repro.analysis import Pair, ablation_pairs, compare, family_note, scores_of
 from repro.assembly import STARS_NOTE, comparison_row, interval_note
-from repro.overviews import per_seed
+from repro.components import (
+    MOMENTS,
+    SCOPES,
+    gradient_share,
+    loss_share,
+    parameter_difference,
+    released,
+    terms_of,
+    why_nothing_changes,
+)
 from repro.params import Params
 from repro.results import CellResult
 from repro.statistics.comparison import correct_family
 from repro.tables.comparisons import ComparisonRow, comparison_table
 from repro.tables.main import provenance_notes
-from repro.tables.model import Table
+from repro.tables.model import Scalar, Table, figures
 
-NEGLIGIBLE_SHARE = 1e-6
-"""A component whose terms are a smaller share of the loss cannot move a gradient in float32."""
-
-TERMS = {
-    "IA": ("pair", "tran"),
-    "PAIR": ("pair",),
-    "TRAN": ("tran",),
-    "ITM": ("itm",),
-    "PROFILE": ("kd",),
-    "GSL": ("pair", "itm"),
-    "MOMENTUM": ("itm",),
-    "NOISE": ("tran", "itm"),
-    "TEXT": ("kd", "pair", "tran", "itm"),
-    "COT": ("kd", "pair", "tran", "itm"),
-}
-"""Component → the loss terms that it is, or that read it."""
+_COLUMNS = ("loss share", "gradient", "released", "parameters")
 
 
 def ablation_table_of(
@@ -45,23 +36,15 @@ def ablation_table_of(
     )
     found = {(c.candidate, c.metric): c for c in comparisons}
     sections: dict[str, list[ComparisonRow]] = {}
-    warnings_told: list[str] = []
     for pair in pairs:
-        cell = pair.candidate.cell
-        label = "w/o " + ", ".join(cell.drop)
-        share = loss_share(pair.reference.run, cell.drop)
-        if share is not None and share < NEGLIGIBLE_SHARE:
-            warnings_told.append(
-                f"Warning: {label} in {cell.dataset}/{cell.backbone}: its terms are {share:.1e} of the loss; "
-                "with such a weight, dropping it cannot matter."
+        facts, shown = _facts(pair), _shown(pair)
+        sections.setdefault(_heading(pair), []).extend(
+            comparison_row(
+                found[pair.candidate.name, metric], (_label(pair),), params, facts=facts, extra=shown
             )
-        facts = {"dropped": " ".join(cell.drop), "loss_share": share} | _parameter_facts(pair)
-        shown = "–" if share is None else f"{100 * share:.2g}%"
-        sections.setdefault(f"{cell.dataset} / {cell.backbone}", []).extend(
-            comparison_row(found[pair.candidate.name, metric], (label,), params, facts=facts, extra=(shown,))
             for metric in metrics
         )
-    scores = [scores_of(pair.reference, metrics) for pair in pairs[:1]]
+    wholes = {pair.reference.key: scores_of(pair.reference, metrics) for pair in pairs}
     return comparison_table(
         "Ablation: difference = without − whole; negative means that the component helps",
         list(sections.items()),
@@ -70,29 +53,73 @@ def ablation_table_of(
         notes=[
             f"{STARS_NOTE}; ▼ marks a value below the whole model. " + family_note(comparisons, params),
             interval_note(params),
-            "Loss share: weighted terms that the component is or feeds, over the whole loss; whole model.",
-            *warnings_told,
-            *provenance_notes(scores),
+            "Of the whole model: loss share = weighted terms that the component is or feeds, over the loss; "
+            "gradient = their norm over the loss's, on the backbone's parameters, at the start → at the best "
+            "epoch (≤ where terms are added up). Released: whether the released code computes them on this "
+            "backbone. Parameters: without − whole.",
+            *_warnings(pairs),
+            *provenance_notes(list(wholes.values())),
         ],
         alpha=params.statistics.alpha,
-        extra_columns=("loss share",),
+        extra_columns=_COLUMNS,
     )
 
 
-def loss_share(run: Mapping[str, Any], drop: Sequence[str]) -> float | None:
-    """Return the share of the loss that dropped components are or feed, the mean over seeds.
-
-    None where run.json tells no shares.
-    """
-    terms = {term for component in drop for term in TERMS.get(component, ())}
-    told = [seed["loss_shares"] for seed in per_seed(run) if seed.get("loss_shares")]
-    if not told or not terms:
-        return None
-    return float(np.mean([sum(float(shares.get(term, 0.0)) for term in terms) for shares in told]))
+def _label(pair: Pair) -> str:
+    """Return what is left out, and that what TRAN feeds was kept where it was."""
+    cell = pair.candidate.cell
+    kept = " (kept in ITM)" if cell.override.objective.get("keep_coupled") else ""
+    return "w/o " + ", ".join(cell.drop) + kept
 
 
-def _parameter_facts(pair: Pair) -> dict[str, int | None]:
-    whole, without = (cell.run.get("parameter_count") for cell in (pair.reference, pair.candidate))
-    if whole is None or without is None:
-        return {"parameters_saved": None}
-    return {"parameters_saved": int(whole) - int(without)}
+def _heading(pair: Pair) -> str:
+    cell = pair.reference.cell
+    varied = f" / {cell.variant}" if cell.is_variation else ""
+    return f"{cell.dataset} / {cell.backbone}{varied}"
+
+
+def _facts(pair: Pair) -> dict[str, Scalar]:
+    whole, without, drop = pair.reference.run, pair.candidate.run, pair.candidate.cell.drop
+    facts: dict[str, Scalar] = {
+        "dropped": " ".join(drop),
+        "whole_variant": pair.reference.cell.variant,
+        "loss_share": figures(loss_share(whole, drop)),
+    }
+    for scope in SCOPES:
+        for moment in MOMENTS:
+            share = gradient_share(whole, drop, moment, scope)
+            facts[f"gradient_share_{scope}_{moment}"] = figures(share)
+    return facts | {
+        "released": released(whole, drop),
+        "parameter_difference": parameter_difference(whole, without),
+        "warning": why_nothing_changes(whole, without),
+    }
+
+
+def _shown(pair: Pair) -> tuple[str, ...]:
+    whole, drop = pair.reference.run, pair.candidate.cell.drop
+    start, best = (gradient_share(whole, drop, moment) for moment in MOMENTS)
+    bound = "≤" if len(terms_of(drop)) > 1 and start is not None else ""
+    parameters = parameter_difference(whole, pair.candidate.run)
+    return (
+        _percent(loss_share(whole, drop)),
+        "–" if start is None else f"{bound}{_percent(start)} → {_percent(best)}",
+        released(whole, drop) or "–",
+        "–" if parameters is None else f"{parameters:+,}" if parameters else "0",
+    )
+
+
+def _percent(share: float | None) -> str:
+    """Return a share as per cent with two figures."""
+    if share is None:
+        return "–"
+    return f"{100 * share:.2g}%" if share < 1 else f"{100 * share:.0f}%"
+
+
+def _warnings(pairs: Sequence[Pair]) -> list[str]:
+    told = []
+    for pair in pairs:
+        reason = why_nothing_changes(pair.reference.run, pair.candidate.run)
+        if reason:
+            told.append(f"Warning: {_label(pair)} in {_heading(pair)}: {reason}.")
+    return told

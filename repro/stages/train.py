@@ -46,7 +46,7 @@ def train_cell(layout: Layout, params: Params, key: str) -> None:
     folder = layout.run(cell.dataset, cell.backbone, cell.variant)
     seeds = params.datasets[cell.dataset].seeds
     jobs = plan(layout, params, key, cell, folder)
-    workers = _worker_count(params, jobs[0].device)
+    workers = worker_count(params, jobs[0].device)
     results = run_seeds(train_seed, jobs, seeds, workers=workers, title=key)
 
     write_text(folder / "history.csv", _history_table(results))
@@ -175,16 +175,20 @@ def _released(recipe: Recipe) -> dict[str, Any]:
     """Return what the released code has of a cell, for tables that build no model.
 
     ``components`` are the loss terms of irllrec that it computes on this backbone, ``followed`` the
-    deviations in which the cell does as the release does.
+    deviations in which the cell does as the release does, ``settings`` what it takes over for that.
     """
     from irllrec.recommender import backbone_class
 
     release = backbone_class(recipe.backbone).release
     has_irllrec = "irllrec" in release.objectives
+    followed = recipe.as_released
+    taken = {**release.backbone} if "D-09" in followed else {}
+    taken |= release.objective if "D-02" in followed else {}
     return {
         "objective": recipe.objective in release.objectives,
         "components": sorted({"kd", *release.components}) if has_irllrec else [],
-        "followed": sorted(recipe.as_released),
+        "followed": sorted(followed),
+        "settings": taken if recipe.objective == "irllrec" else {},
     }
 
 
@@ -234,7 +238,8 @@ def _device(wanted: str) -> str:
     )
 
 
-def _worker_count(params: Params, device: str) -> int:
+def worker_count(params: Params, device: str) -> int:
+    """Return how many seeds are trained at once: one on an accelerator, one a core on processors."""
     if device != "cpu":
         return 1
     if params.engine.workers != "auto":

@@ -16,9 +16,10 @@ import pytest
 import scipy.stats
 
 from irllrec.data.storage import load_interactions, read_arrays
-from repro.ablations import ablation_table_of, loss_share
+from repro.ablations import ablation_table_of
 from repro.analysis import all_metrics, compare, main_questions, read_cells
 from repro.assembly import main_table_of, pair_table_of, significance_table_of, sparsity_table_of
+from repro.components import loss_share
 from repro.errors import ReproError
 from repro.layout import Layout
 from repro.overviews import datasets_table_of, efficiency_table_of
