@@ -31,7 +31,12 @@ SETTINGS = TrainingSettings(
 )
 
 LONG = TrainingSettings(
-    learning_rate=0.03, max_epochs=60, validate_every=3, patience=20, stop_on="recall@5", checkpoint_seconds=60
+    learning_rate=0.03,
+    max_epochs=60,
+    validate_every=3,
+    patience=20,
+    stop_on="recall@5",
+    checkpoint_seconds=60,
 )
 
 
