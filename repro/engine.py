@@ -15,7 +15,7 @@ from repro.failures import INTERRUPTED, OUR_BUG
 from repro.layout import Layout, text_sources
 from repro.processes import refuse_second_pipeline, wait_and_pass_signals
 from repro.stages.entry import FAILURE_FILE, VERBOSITY, quiet_threads
-from repro.workload import Work, estimate
+from repro.workload import Work, estimate, read_by
 
 if TYPE_CHECKING:
     from repro.params import Cell, Params
@@ -62,6 +62,21 @@ def bring_up_to_date(
     (say or _say_on_stderr)(work.sentence())
     reproduce(layout, targets)
     return work
+
+
+def bring_inputs_up_to_date(layout: Layout, params: Params, cells: Mapping[str, Cell]) -> None:
+    """Make what the training of ``cells`` reads current: prepared data, and text vectors where they read any.
+
+    Raises:
+        ReproError, KeyboardInterrupt: As :func:`bring_up_to_date`.
+    """
+    require_raw_data(layout, params, sorted({cell.dataset for cell in cells.values()}))
+    require_text_sources(layout, params, cells)
+    targets = list(dict.fromkeys(stage for cell in cells.values() for stage in read_by(cell)))
+    stale = stale_stages(layout, targets)
+    if stale:
+        _say_on_stderr(f"First the data, through DVC: {', '.join(sorted(stale))}.")
+        reproduce(layout, targets)
 
 
 def stale_stages(layout: Layout, targets: Sequence[str] = ()) -> list[str]:

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from irllrec.data.storage import write_text
-from repro.cell_requests import TEXT_FREE, CellRequest, checked, entry_of, variation_of
+from repro.cell_requests import TEXT_FREE, CellRequest, checked, entry_of
 from repro.errors import ReproError
 from repro.layout import Layout, text_sources
 from repro.params_file import ParamsFile, dump_yaml, read_yaml
+from repro.presets import use_published
 
 __all__ = [
     "CellRequest",
@@ -19,7 +20,6 @@ __all__ = [
     "ensure_cells",
     "remove",
     "remove_dataset",
-    "use_published",
 ]
 
 _FIRST_OBJECTIVES = ("base", "rlmrec-con", "rlmrec-gen", "irllrec")
@@ -133,38 +133,6 @@ def remove_dataset(layout: Layout, name: str) -> None:
     file.save()
     stages = ("prepare", "summarize", "embed", "compare", "tabulate")
     _forget_stages(layout, [f"{stage}@{name}" for stage in stages])
-
-
-def use_published(layout: Layout, datasets: Sequence[str] = ()) -> list[str]:
-    """Give the grid's cells the published hyper-parameters and return the keys of those changed.
-
-    Args:
-        layout: The checkout.
-        datasets: Only these data sets; empty means all.
-    """
-    published = read_yaml(layout.published / "settings.yaml")
-    file = ParamsFile(layout.params)
-    changed: list[str] = []
-    for key, cell in file.content["cells"].items():
-        if datasets and cell["dataset"] not in datasets:
-            continue
-        objectives = published.get(cell["dataset"], {}).get(cell["backbone"], {})
-        if cell["objective"] in objectives:
-            override = _with_variation(objectives[cell["objective"]], cell.get("override", {}))
-            file.update("cells", key, {"settings": "published", "override": override})
-            changed.append(key)
-    if changed:
-        file.save()
-    return changed
-
-
-def _with_variation(published: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """Return published hyper-parameters for a cell that stays the variation it was."""
-    kept = variation_of(override)
-    merged = {**published, **kept}
-    if "objective" in kept:
-        merged["objective"] = {**published.get("objective", {}), **kept["objective"]}
-    return merged
 
 
 def _with_sources(name: str, text: Mapping[str, Any]) -> dict[str, Any]:

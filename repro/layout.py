@@ -53,6 +53,15 @@ class Layout:
         return self.root / "results"
 
     @property
+    def search_spaces(self) -> Path:
+        return self.root / "data" / "search_spaces.yaml"
+
+    @property
+    def tuning(self) -> Path:
+        """The tuning ledgers, one a method and data set; git tracks them."""
+        return self.results / "tuning"
+
+    @property
     def state(self) -> Path:
         """Scratch that survives DVC deleting stage outputs; never tracked."""
         return self.root / ".repro"

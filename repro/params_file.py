@@ -62,11 +62,21 @@ class ParamsFile:
                 return True
         return False
 
-    def update(self, section: str, key: str, changes: Mapping[str, Any]) -> None:
-        """Set the fields ``changes`` of an entry that is there, in place."""
+    def update(self, section: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Set fields of entries that are there, in place.
+
+        Args:
+            section: A top-level key.
+            changes: Entry → field → its value; None takes the field out.
+        """
         content = self.content
-        for field, value in changes.items():
-            content[section][key][field] = inline(value) if isinstance(value, Mapping) else value
+        for key, fields in changes.items():
+            entry = content[section][key]
+            for field, value in fields.items():
+                if value is None:
+                    entry.pop(field, None)
+                else:
+                    entry[field] = inline(value) if isinstance(value, Mapping) else value
         self.lines = dump_yaml(content).splitlines()
 
     def save(self) -> None:

@@ -27,7 +27,7 @@ class Work:
 
     def sentence(self) -> str:
         """Return what will run and about how long, for the user."""
-        time = "the time is not known yet" if self.seconds is None else f"about {_spoken(self.seconds)}"
+        time = "the time is not known yet" if self.seconds is None else f"about {spoken(self.seconds)}"
         shown = ", ".join(self.stages[:6])
         more = f" and {len(self.stages) - 6} more" if len(self.stages) > 6 else ""
         count = f"{len(self.stages)} stage{'s' if len(self.stages) != 1 else ''}"
@@ -52,7 +52,7 @@ def estimate(
             stages += [stage] if renewed else []
     seconds: float | None = 0.0
     for key, cell in cells.items():
-        renewed = any(stage in stages for stage in _read_by(cell))
+        renewed = any(stage in stages for stage in read_by(cell))
         for stage in (f"{step}@{key}" for step in _PER_CELL):
             renewed = renewed or stage in touched
             stages += [stage] if renewed else []
@@ -76,7 +76,8 @@ def _text_stages(params: Params, dataset: str) -> list[str]:
     return [*generated, f"prepare@{dataset}", *text]
 
 
-def _read_by(cell: Cell) -> list[str]:
+def read_by(cell: Cell) -> list[str]:
+    """Return the stages whose outputs a cell's training reads."""
     producer = "embed" if cell.inputs.startswith("data/text/") else "prepare"
     return [f"prepare@{cell.dataset}", f"{producer}@{cell.dataset}"]
 
@@ -100,7 +101,8 @@ def _wall_seconds(path: Path) -> float | None:
     return sum(seconds) / max(workers, 1) if seconds else None
 
 
-def _spoken(seconds: float) -> str:
+def spoken(seconds: float) -> str:
+    """Return a time as people say it."""
     if seconds < 90:
         return f"{round(seconds)} s"
     if seconds < 5400:

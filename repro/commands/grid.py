@@ -76,6 +76,7 @@ def add(
 
     Example: repro grid add --dataset demo --backbone lightgcn --objective irllrec --drop GSL
     """
+    from repro.cell_requests import TEXT_FREE, is_simple
     from repro.grid import CellRequest, ensure_cells
     from repro.layout import Layout
     from repro.params import load_params
@@ -83,6 +84,7 @@ def add(
     layout = Layout.find()
     params = load_params(layout.params)
     components = split_list(drop)
+    named = bool(backbone) and bool(objective or components)
     if not components:
         drops: list[tuple[str, ...]] = [()]
     else:
@@ -93,6 +95,7 @@ def add(
         for under in backbone or params.backbones
         for name in objective or (["irllrec"] if components else list(_objectives(params, on)))
         for left_out in drops
+        if named or name == TEXT_FREE or not is_simple(under)
     ]
     keys = ensure_cells(layout, requests)
     _tell("added", [key for key in keys if key not in params.cells], "every one of them was in the grid")
@@ -126,28 +129,51 @@ def remove(
 
 @app.command("use")
 def use(
-    settings: Annotated[str, typer.Argument(help="`paper`: the published hyper-parameters.")],
+    settings: Annotated[
+        str,
+        typer.Argument(
+            help="`paper`: the published hyper-parameters; `default`: those of params.yaml for all cells."
+        ),
+    ],
     dataset: DatasetOption = None,
+    like: Annotated[
+        str | None,
+        typer.Option("--like", help="With paper: take what was published for this data set."),
+    ] = None,
 ) -> None:
-    """Give the cells of the grid the hyper-parameters that were published for them.
+    """Give the cells of the grid published or default hyper-parameters.
 
-    Cells for which nothing was published stay as they are.
+    Cells for which nothing was published stay as they are, and are named. What makes a cell a variation,
+    such as a dropped component or another fidelity, stays. `repro sweep` is the third way: it tunes.
 
     Example: repro grid use paper --dataset amazon
+
+    Example: repro grid use paper --dataset shop --like yelp
+
+    Example: repro grid use default --dataset amazon
     """
     from repro.errors import ReproError
-    from repro.grid import use_published
     from repro.layout import Layout
     from repro.params import load_params
+    from repro.presets import use_default, use_published
 
-    if settings != "paper":
-        raise ReproError(f"there are no settings {settings!r}: choose paper.")
+    if settings not in ("paper", "default"):
+        raise ReproError(f"there are no settings {settings!r}: choose paper or default.")
+    if settings == "default" and like is not None:
+        raise ReproError("--like says whose published settings to take: use it with `repro grid use paper`.")
     layout = Layout.find()
     known = load_params(layout.params).datasets
     for name in dataset or ():
         if name not in known:
             raise ReproError(f"{layout.params}: no data set {name!r} ({', '.join(known)}).")
-    _tell("published settings", use_published(layout, dataset or ()), "nothing was published for these cells")
+    if settings == "default":
+        _tell("default settings", use_default(layout, dataset or ()).changed, "no such cells are in the grid")
+        return
+    preset = use_published(layout, dataset or (), like=like)
+    label = "published settings" if like is None else f"settings published for {like}"
+    _tell(label, preset.changed, "nothing was published for these cells")
+    if preset.left and preset.changed:
+        _tell("left as they were, since nothing was published for them", preset.left, "")
 
 
 def grid_table(params: Params, cells: Mapping[str, Cell], stale: Sequence[str] | None) -> Table:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from repro.grid import CellRequest
     from repro.params import Params
 
-app = typer.Typer(no_args_is_help=True, help="Print a table: main, ablation, datasets or efficiency.")
+app = typer.Typer(no_args_is_help=True, help="Print a table: main, ablation, datasets, efficiency or tuning.")
 
 
 @app.command("main")
@@ -129,6 +129,27 @@ def efficiency_command(
     params = load_params(layout.params)
     _, cells = bring_up_to_date(layout, _main_requests(params, dataset, backbone, None), no_run)
     print_table(efficiency_table_of(cells), format)
+
+
+@app.command("tuning")
+def tuning_command(
+    dataset: DatasetOption = None,
+    backbone: BackboneOption = None,
+    objective: Annotated[
+        list[str] | None, typer.Option("--objective", "-o", help="Only this one; may be repeated.")
+    ] = None,
+    format: FormatOption = "rich",
+) -> None:
+    """Print the tuning ledgers: every trial that `repro sweep` ever made, and the chosen ones.
+
+    Example: repro table tuning --dataset demo --backbone lightgcn
+    """
+    from repro.layout import Layout
+    from repro.tuning.overview import stored_ledgers, tuning_table
+
+    layout = Layout.find()
+    check_format(format)
+    print_table(tuning_table(stored_ledgers(layout, dataset or (), backbone or (), objective or ())), format)
 
 
 def _main_requests(

@@ -3,7 +3,7 @@
 import pytest
 
 from repro.errors import ReproError
-from repro.grid import CellRequest, add_dataset, ensure_cells, remove, remove_dataset, use_published
+from repro.grid import CellRequest, add_dataset, ensure_cells, remove, remove_dataset
 from repro.layout import Layout
 from repro.params import load_params
 
@@ -112,12 +112,6 @@ def test_an_ablation_takes_over_the_settings_of_the_whole_model(checkout: Layout
     assert cells[key].override == cells["yelp-lightgcn-irllrec"].override
     assert cells[key].override.objective["pair_weight"] == 0.01
     assert cells[key].settings == "published"
-
-
-def test_use_published_leaves_cells_without_published_settings_alone(checkout: Layout) -> None:
-    before = checkout.params.read_text()
-    assert use_published(checkout) == []
-    assert checkout.params.read_text() == before
 
 
 def test_removing_a_cell_removes_its_run_and_its_lock_entries(checkout: Layout) -> None:
