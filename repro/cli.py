@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from repro.commands import ablation, compare, data, demo, doctor, grid, sparsity, sweep, table
+from repro.commands import ablation, compare, data, demo, deviations, doctor, grid, sparsity, sweep, table
 from repro.failures import DONE, INTERRUPTED, USER_ERROR, explain
 from repro.stages.entry import VERBOSITY, quiet_threads
 
@@ -18,7 +18,7 @@ _HELP = """From pinned data to paper-style tables: intent representation learnin
 
 Start with `repro demo`. Answers go to stdout, logs to stderr.
 """
-_ORDER = ("demo", "data", "grid", "table", "ablation", "sparsity", "compare", "sweep", "doctor")
+_ORDER = ("demo", "data", "grid", "table", "ablation", "sparsity", "compare", "sweep", "deviations", "doctor")
 _SWITCHES = {"-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose"}
 
 
@@ -47,6 +47,7 @@ def _build_app() -> typer.Typer:
     app.command("sparsity")(sparsity.sparsity)
     app.command("compare")(compare.compare)
     app.command("sweep")(sweep.sweep)
+    app.command("deviations")(deviations.deviations)
     app.command("doctor")(doctor.doctor)
     return app
 

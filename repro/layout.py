@@ -49,6 +49,10 @@ class Layout:
         return self.root / "data" / "published"
 
     @property
+    def deviations_page(self) -> Path:
+        return self.root / "docs" / "deviations.md"
+
+    @property
     def results(self) -> Path:
         return self.root / "results"
 
