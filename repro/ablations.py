@@ -44,7 +44,7 @@ def ablation_table_of(
             )
             for metric in metrics
         )
-    wholes = {pair.reference.key: scores_of(pair.reference, metrics) for pair in pairs}
+    compared = {cell.key: cell for pair in pairs for cell in (pair.reference, pair.candidate)}
     return comparison_table(
         "Ablation: difference = without − whole; negative means that the component helps",
         list(sections.items()),
@@ -58,7 +58,7 @@ def ablation_table_of(
             "epoch (≤ where terms are added up). Released: whether the released code computes them on this "
             "backbone. Parameters: without − whole.",
             *_warnings(pairs),
-            *provenance_notes(list(wholes.values())),
+            *provenance_notes([scores_of(cell, metrics) for cell in compared.values()]),
         ],
         alpha=params.statistics.alpha,
         extra_columns=_COLUMNS,

@@ -10,7 +10,19 @@ from typing import Annotated, Any
 
 import typer
 
-from repro.commands import ablation, compare, data, demo, deviations, doctor, grid, sparsity, sweep, table
+from repro.commands import (
+    ablation,
+    compare,
+    data,
+    demo,
+    deviations,
+    doctor,
+    grid,
+    sparsity,
+    sweep,
+    table,
+    verify,
+)
 from repro.failures import DONE, INTERRUPTED, USER_ERROR, explain
 from repro.stages.entry import VERBOSITY, quiet_threads
 
@@ -18,7 +30,19 @@ _HELP = """From pinned data to paper-style tables: intent representation learnin
 
 Start with `repro demo`. Answers go to stdout, logs to stderr.
 """
-_ORDER = ("demo", "data", "grid", "table", "ablation", "sparsity", "compare", "sweep", "deviations", "doctor")
+_ORDER = (
+    "demo",
+    "data",
+    "grid",
+    "table",
+    "ablation",
+    "sparsity",
+    "compare",
+    "verify",
+    "sweep",
+    "deviations",
+    "doctor",
+)
 _SWITCHES = {"-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose"}
 
 
@@ -46,6 +70,7 @@ def _build_app() -> typer.Typer:
     app.command("ablation")(ablation.ablation)
     app.command("sparsity")(sparsity.sparsity)
     app.command("compare")(compare.compare)
+    app.command("verify")(verify.verify)
     app.command("sweep")(sweep.sweep)
     app.command("deviations")(deviations.deviations)
     app.command("doctor")(doctor.doctor)

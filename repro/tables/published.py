@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +27,23 @@ Published = Mapping[tuple[str, str, str], PublishedRow]
 """(dataset, backbone, variant) → the row."""
 
 
-def read_published(folder: Path) -> Published:
+IRLLREC_DATASETS = ("amazon", "yelp", "movie")
+"""Data sets of IRLLRec's own table, whose figures are not among those kept here."""
+
+
+def read_published(folder: Path, sources: Sequence[str] = ()) -> Published:
     """Return every published row of the CSV files in ``folder``; the first file wins a metric.
 
+    Args:
+        folder: Holds the files.
+        sources: Only figures of these sources, each named as in the files or by how that name
+            begins; empty takes all.
+
     Raises:
-        ReproError: If a file lacks a column or holds a value that is not a fraction.
+        ReproError: If a file lacks a column or holds a value that is not a fraction, or a source
+            is in no file.
     """
+    known_sources: set[str] = set()
     rows: dict[tuple[str, str, str], PublishedRow] = {}
     for path in sorted(folder.glob("*.csv")):
         with path.open(encoding="utf-8", newline="") as handle:
@@ -42,6 +53,9 @@ def read_published(folder: Path) -> Published:
                 raise ReproError(f"{path} lacks the column {missing[0]!r}: it needs {','.join(COLUMNS)}.")
             for record in reader:
                 value = _fraction(path, reader.line_num, record["value"])
+                known_sources.add(record["source"])
+                if sources and not record["source"].startswith(tuple(sources)):
+                    continue
                 key = (record["dataset"], record["backbone"], record["variant"])
                 known = rows.get(key, PublishedRow(record["source"], {}))
                 sources = known.source.split(" + ")
@@ -49,6 +63,11 @@ def read_published(folder: Path) -> Published:
                     known.source if record["source"] in sources else f"{known.source} + {record['source']}"
                 )
                 rows[key] = PublishedRow(source, {record["metric"]: value, **known.values})
+    for source in sources:
+        if not any(name.startswith(source) for name in known_sources):
+            raise ReproError(
+                f"{folder}: no figures of the source {source!r}: choose {', '.join(sorted(known_sources))}."
+            )
     return rows
 
 
