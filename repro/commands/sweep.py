@@ -98,6 +98,7 @@ def _requests(
     all_of: str | None,
 ) -> list[CellRequest]:
     """Return the plain cells to tune, checked, those that choose for themselves refused."""
+    from irllrec.recommender import is_simple
     from repro.cell_requests import checked
     from repro.errors import ReproError
     from repro.grid import CellRequest
@@ -107,7 +108,7 @@ def _requests(
             raise ReproError("--all-of names everything to tune: leave out the other names.")
         cells = [cell for cell in params.cells.values() if cell.dataset == all_of]
         methods = dict.fromkeys((cell.backbone, cell.objective) for cell in cells)
-        requests = [CellRequest(all_of, *method) for method in methods if not _chooses_itself(method[0])]
+        requests = [CellRequest(all_of, *method) for method in methods if not is_simple(method[0])]
         if not requests:
             raise ReproError(f"the grid has no cell of {all_of!r} to tune: add one with `repro grid add`.")
         return [checked(params, request) for request in requests]
@@ -120,20 +121,12 @@ def _requests(
         for name in objectives
     ]
     for request in requests:
-        if _chooses_itself(request.backbone):
+        if is_simple(request.backbone):
             raise ReproError(
                 f"{request.backbone} is a simple baseline, which chooses among its candidates in params.yaml "
                 "on the validation split by itself whenever it is trained: there is nothing to sweep."
             )
     return requests
-
-
-def _chooses_itself(backbone: str) -> bool:
-    """Return whether a backbone is none that objectives work on: a simple baseline, tuned as it is fitted."""
-    from irllrec.backbones.interface import Backbone
-    from irllrec.recommender import backbone_class
-
-    return not issubclass(backbone_class(backbone), Backbone)
 
 
 def _searches(

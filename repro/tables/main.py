@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -124,9 +125,9 @@ def best_other(rows: Sequence[Scores], metric: str) -> Scores | None:
 
 
 def provenance_notes(scores: Sequence[Scores]) -> list[str]:
-    """Return one line that says how the rows were made; what differs is told per row.
+    """Return one line that says how the rows were made, and one more where tuning was not even-handed.
 
-    Rows a fact does not apply to (no text enters base) are passed over.
+    What differs is told per row; rows a fact does not apply to (no text enters base) are passed over.
     """
     names = list(dict.fromkeys(name for row in scores for name in row.facts))
     parts = []
@@ -142,7 +143,20 @@ def provenance_notes(scores: Sequence[Scores]) -> list[str]:
                 f"{name} "
                 + ", ".join(f"{value} ({_shared(rows, scores)})" for value, rows in holders.items())
             )
-    return [f"Provenance: {'; '.join(parts)}."] if parts else []
+    return [f"Provenance: {'; '.join(parts)}.", *_budget_notes(scores)] if parts else []
+
+
+def _budget_notes(scores: Sequence[Scores]) -> list[str]:
+    """Return the sentence that names unequal tuning budgets; none where all tuned rows had the same."""
+    budgets: dict[int, list[str]] = {}
+    for row in scores:
+        found = re.fullmatch(r"tuned \((\d+) trials?\)", row.facts.get("settings", ""))
+        if found:
+            budgets.setdefault(int(found[1]), []).append(row.name)
+    if len(budgets) <= 1:
+        return []
+    told = ", ".join(f"{count} for {_shared(budgets[count], scores)}" for count in sorted(budgets))
+    return [f"Tuning budgets are unequal, in trials: {told}; a row with more had more chances to look good."]
 
 
 def _shared(names: list[str], scores: Sequence[Scores]) -> str:

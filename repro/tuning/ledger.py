@@ -61,7 +61,10 @@ def read_ledger(path: Path) -> list[Trial]:
         return []
     try:
         with path.open(encoding="utf-8", newline="") as handle:
-            rows = list(csv.DictReader(handle, strict=True))
+            reader = csv.DictReader(handle, strict=True)
+            rows = list(reader)
+        if not {*_BEFORE, *_AFTER} <= set(reader.fieldnames or ()):
+            raise ValueError("a column is missing")
         return sorted((_trial(row) for row in rows), key=lambda trial: trial.number)
     except (csv.Error, KeyError, ValueError, TypeError, AttributeError):
         raise ReproError(
