@@ -9,7 +9,7 @@ from pathlib import Path
 from irllrec.data.storage import write_text
 from irllrec.fidelity import DEVIATIONS
 from repro.errors import ReproError
-from repro.tables.deviations import DeviationRow
+from repro.tables.deviations import DeviationRow, seeds_interval
 from repro.tables.model import fraction, interval_text, p_text, short_metric
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -94,4 +94,5 @@ def _figure(row: DeviationRow) -> str:
         return f"{name} {fraction(mean)} ± {spread:.4f} over {len(row.seeds)} seeds"
     c = row.compared
     draws = "" if row.draw_spread is None else f", ±{row.draw_spread:.4f} between evaluations"
-    return f"{name} {interval_text(c.difference, c.low, c.high)}, p {p_text(c.p_corrected)}{draws}"
+    difference = interval_text(c.difference, c.low, c.high)
+    return f"{name} {difference}, with seeds {seeds_interval(c)}, p {p_text(c.p_corrected)}{draws}"

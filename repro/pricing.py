@@ -145,7 +145,9 @@ def deviations_table_of(
         rows,
         notes=[
             f"{STARS_NOTE}; ▼ marks a value below the paper's side. " + family_note(comparisons, params),
-            interval_note(params),
+            interval_note(params)
+            + " '… with seeds': seeds resampled, too; D-11 says how far they lie apart. A "
+            "switch that changes which random numbers are drawn (D-01, D-08, D-09) is judged by that interval.",
             *(f"{deviation}: {reason}." for deviation, reason in reasons.items()),
             *missing,
             *provenance_notes([scores_of(cell, metrics) for cell in cells]),

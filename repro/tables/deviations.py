@@ -115,6 +115,7 @@ def deviations_table(rows: Sequence[DeviationRow], *, notes: Sequence[str], alph
         "as in paper",
         "as released",
         f"difference [{100 * (1 - alpha):g}% CI]",
+        "… with seeds",
         "p corr.",
         "verdict",
         "seeds",
@@ -135,7 +136,9 @@ def _line(row: DeviationRow) -> Line:
     c = row.compared
     if c is None:
         means = ("–" if row.mean is None else fraction(row.mean), "–")
-        return Line(tuple(Entry(text) for text in (*labels, *means, "–", "–", "–", _count(row), row.note)))
+        return Line(
+            tuple(Entry(text) for text in (*labels, *means, "–", "–", "–", "–", _count(row), row.note))
+        )
     raised = row.stars + (WORSE if row.stars and c.difference < 0 else "")
     return Line(
         (
@@ -143,12 +146,19 @@ def _line(row: DeviationRow) -> Line:
             Entry(fraction(c.reference_mean)),
             Entry(fraction(c.candidate_mean)),
             Entry(interval_text(c.difference, c.low, c.high), raised=raised),
+            Entry(seeds_interval(c)),
             Entry(p_text(c.p_corrected)),
             Entry(row.verdict),
             Entry(_count(row)),
             Entry(row.note),
         )
     )
+
+
+def seeds_interval(compared: Compared) -> str:
+    """Return the interval of the difference where the seeds could have been others, too."""
+    text = interval_text(compared.difference, compared.hierarchical_low, compared.hierarchical_high)
+    return text.partition(" ")[2] or "–"
 
 
 def _count(row: DeviationRow) -> str:
