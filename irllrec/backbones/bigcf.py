@@ -94,9 +94,7 @@ class BIGCF(EmbeddingBackbone):
         return "D-07" in self.as_released
 
     def encode(self, initial: Float[Tensor, "node dim"], draws: Draws | None) -> BIGCFEncoding:
-        layers = [initial]
-        for _ in range(self.settings.layers):
-            layers.append(self.graph.propagate(layers[-1]))
+        layers = self.graph.layers(initial, self.settings.layers)
         nodes = torch.stack(layers).sum(dim=0)
         intents = self.prototypes(nodes, self.graph.user_count)
         if draws is not None:
@@ -153,14 +151,14 @@ class BIGCF(EmbeddingBackbone):
         The training pass perturbs only its sum, so its layers are clean.
         """
         layers = [layer.detach() if detach else layer for layer in encoding.layers]
-        total = torch.zeros_like(layers[0])
+        propagated = []
         for layer, following in itertools.pairwise(layers):
             if prototypes is None:
-                total = total + self.graph.propagate(following)
+                propagated.append(self.graph.propagate(following))
             else:
                 mixture = unit_rows(prototypes(layer, self.graph.user_count))
-                total = total + similarity_aggregation(self.graph, mixture, following)
-        return total / self.settings.layers
+                propagated.append(similarity_aggregation(self.graph, mixture, following))
+        return self.joined_intents(propagated)
 
 
 BACKBONE = BIGCF

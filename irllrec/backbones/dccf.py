@@ -148,7 +148,7 @@ class DCCF(EmbeddingBackbone):
         assert isinstance(encoding, DCCFEncoding)
         if prototypes is not self.prototypes or detach:
             return super().interaction_intents(initial, encoding, prototypes, detach=detach)
-        return torch.stack([view.intent_adaptive for view in encoding.views]).mean(dim=0)
+        return self.joined_intents([view.intent_adaptive for view in encoding.views])
 
 
 BACKBONE = DCCF

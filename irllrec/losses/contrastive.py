@@ -74,6 +74,23 @@ def floored_contrast(
     return _contrast(anchors, positives, candidates, temperature, 1e-8, row_counts, candidate_counts)
 
 
+def mean_log_sum_exp(
+    anchors: Float[Tensor, "row dim"],
+    candidates: Float[Tensor, "candidate dim"],
+    *,
+    row_counts: Num[Tensor, "row"] | None = None,
+) -> Float[Tensor, ""]:
+    """Return ``mean_r logsumexp_j (a_r · C_j)`` of dot products of any size.
+
+    Args:
+        anchors: Rows of any norm; no temperature divides them.
+        candidates: Rows of any norm.
+        row_counts: How often each anchor row stands in the batch; the mean is weighted by it.
+    """
+    nothing = torch.zeros_like(anchors)
+    return _contrast(anchors, nothing, candidates, 1.0, 0.0, row_counts, None, bounded=False)
+
+
 def _contrast(
     anchors: Tensor,
     positives: Tensor,
@@ -82,7 +99,10 @@ def _contrast(
     floor: float,
     row_counts: Tensor | None,
     candidate_counts: Tensor | None,
+    *,
+    bounded: bool = True,
 ) -> Tensor:
+    """Return the contrast; ``bounded`` says that rows are unit, so that 1/τ bounds every logit."""
     if temperature <= 0:
         raise ConfigurationError(f"temperature {temperature} is not positive: choose one above 0.")
     row_count = anchors.shape[0]
@@ -91,7 +111,14 @@ def _contrast(
     else:
         weights = row_counts.to(anchors.dtype) / row_counts.sum()
     result: Tensor = _Contrast.apply(
-        anchors, positives, candidates, weights, candidate_counts, temperature, floor
+        anchors,
+        positives,
+        candidates,
+        weights,
+        candidate_counts,
+        temperature,
+        floor,
+        not bounded or temperature < SAFE_TEMPERATURE,
     )
     return result
 
@@ -107,6 +134,7 @@ class _Contrast(torch.autograd.Function):
         candidate_counts: Tensor | None,
         temperature: float,
         floor: float,
+        shifted: bool,
     ) -> Tensor:
         scaled = anchors / temperature
         matched = (scaled * positives).sum(dim=1)
@@ -122,7 +150,7 @@ class _Contrast(torch.autograd.Function):
         for start in range(0, anchors.shape[0], block):
             rows = slice(start, start + block)
             similarities = scaled[rows] @ candidates.T
-            shift = similarities.amax(dim=1, keepdim=True) if temperature < SAFE_TEMPERATURE else None
+            shift = similarities.amax(dim=1, keepdim=True) if shifted else None
             if shift is not None:
                 similarities -= shift
             similarities.exp_()
@@ -155,4 +183,4 @@ class _Contrast(torch.autograd.Function):
             gradient * upstream if need else None
             for gradient, need in zip(ctx.saved_tensors, needed, strict=True)
         ]
-        return (*found, None, None, None, None)
+        return (*found, None, None, None, None, None)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from irllrec.errors import ConfigurationError
 from irllrec.losses import contrastive
-from irllrec.losses.contrastive import floored_contrast, info_nce, unit_rows
+from irllrec.losses.contrastive import floored_contrast, info_nce, mean_log_sum_exp, unit_rows
 
 
 def _random_unit(rows: int, seed: int, size: int = 5) -> Tensor:
@@ -77,6 +77,32 @@ def test_gradients_with_counts_pass_finite_differences() -> None:
 def test_floored_gradients_pass_finite_differences() -> None:
     inputs = tuple(_random_unit(4, seed).requires_grad_() for seed in (7, 8, 9))
     assert torch.autograd.gradcheck(lambda a, b, c: floored_contrast(a, b, c, 0.5), inputs)
+
+
+def test_floored_counts_equal_repeated_rows() -> None:
+    a, b = _random_unit(4, 1), _random_unit(4, 2)
+    counts = torch.tensor([3, 1, 2, 5])
+    repeated = torch.repeat_interleave(torch.arange(4), counts)
+    by_count = floored_contrast(a, b, b, 0.3, row_counts=counts, candidate_counts=counts)
+    by_rows = floored_contrast(a[repeated], b[repeated], b[repeated], 0.3)
+    assert by_count.item() == pytest.approx(by_rows.item(), rel=1e-12)
+
+
+def test_mean_log_sum_exp_of_large_dot_products_equals_the_materialised_formula(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Dot products in the thousands, whose exponentials overflow; blocks of three rows."""
+    monkeypatch.setattr(contrastive, "BLOCK_ENTRIES", 3 * 11)
+    counts = torch.tensor([2, 1, 1, 3, 1, 1, 1])
+    inputs = [(50 * _random_unit(7, 1)).requires_grad_(), (50 * _random_unit(11, 2)).requires_grad_()]
+    value = mean_log_sum_exp(*inputs, row_counts=counts)
+    rows = inputs[0].repeat_interleave(counts, dim=0)
+    expected = torch.logsumexp(rows @ inputs[1].T, dim=1).mean()
+    assert value.item() == pytest.approx(expected.item(), rel=1e-12)
+    for mine, plain in zip(
+        torch.autograd.grad(2.0 * value, inputs), torch.autograd.grad(2.0 * expected, inputs), strict=True
+    ):
+        torch.testing.assert_close(mine, plain)
 
 
 def test_rows_in_another_order_give_the_same_value() -> None:
