@@ -103,7 +103,7 @@ class AutoCF(EmbeddingBackbone):
 
     def encode(self, initial: Float[Tensor, "node dim"], draws: Draws | None) -> AutoCFEncoding:
         if draws is None:
-            return self._encoded(initial, Rewiring(self.graph.values, SymmetricEdges.of_graph(self.graph)))
+            return self._encoded(initial, Rewiring(self.graph.values, edges_of(self.graph)))
         infomax = None
         if self._rewiring is None or self._step % self.settings.refresh_every == 0:
             scores = neighbourhood_scores(self.graph, self.initial())
@@ -209,6 +209,11 @@ def masked_around(
         reached = torch.zeros_like(reached)
         reached[graph.rows[masked]] = True
     return kept, inside
+
+
+def edges_of(graph: BipartiteGraph) -> SymmetricEdges:
+    """Return the edges of the whole training graph; it has no loops."""
+    return SymmetricEdges(graph.node_count, graph.row_starts, graph.columns, graph.rows, graph.reverse)
 
 
 def _normalised(graph: BipartiteGraph, kept: Bool[Tensor, "edge"]) -> Float[Tensor, "edge"]:

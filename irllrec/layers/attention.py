@@ -13,8 +13,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from irllrec.graph import BipartiteGraph
-
 SCORE_BOUND = 10.0
 """Scores are clamped to ± this before they are exponentiated."""
 NORMALIZER_FLOOR = 1e-8
@@ -51,11 +49,6 @@ class SymmetricEdges:
         starts[1:] = torch.bincount(rows, minlength=node_count).cumsum(0)
         reverse = torch.searchsorted(codes, columns * node_count + rows)
         return cls(node_count, starts.to(torch.int32), columns.to(torch.int32), rows, reverse)
-
-    @classmethod
-    def of_graph(cls, graph: BipartiteGraph) -> SymmetricEdges:
-        """Return the edges of the training graph, without loops."""
-        return cls(graph.node_count, graph.row_starts, graph.columns, graph.rows, graph.reverse)
 
     def multiply(
         self, values: Float[Tensor, "edge"], nodes: Float[Tensor, "node dim"]

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from irllrec.backbones.autocf import AutoCF, AutoCFSettings, masked_around, neighbourhood_scores
+from irllrec.backbones.autocf import AutoCF, AutoCFSettings, edges_of, masked_around, neighbourhood_scores
 from irllrec.data.interactions import Interactions
 from irllrec.errors import ConfigurationError
 from irllrec.graph import BipartiteGraph
+from irllrec.layers.attention import SymmetricEdges
 from irllrec.seeding import Draws
 from irllrec.types import Batch
 
@@ -122,6 +123,13 @@ def test_training_encodes_what_is_kept_and_decodes_what_is_rewired() -> None:
     expected = _encoded(model, encoder, decoder)
     torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-7)
     _assert_same_gradients(model, ours.square().sum(), expected.square().sum())
+
+
+def test_the_edges_of_the_graph_are_those_between_its_pairs() -> None:
+    graph = BipartiteGraph(TRAIN)
+    expected = SymmetricEdges.between(graph.pair_users, graph.pair_items, NODES)
+    for name in ("row_starts", "columns", "rows", "reverse"):
+        assert torch.equal(getattr(edges_of(graph), name), getattr(expected, name)), name
 
 
 def test_a_score_compares_a_node_with_its_neighbours_and_theirs() -> None:

@@ -6,8 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from irllrec.data.interactions import Interactions
-from irllrec.graph import BipartiteGraph
 from irllrec.layers import attention
 from irllrec.layers.attention import EdgeAttention, SymmetricEdges
 
@@ -46,14 +44,6 @@ def test_edges_are_distinct_sorted_and_know_their_opposites() -> None:
     assert edges.row_starts.tolist() == [0, 2, 3, 4, 5, 7, 7]
     assert torch.equal(edges.rows[edges.reverse], columns)
     assert torch.equal(columns[edges.reverse], edges.rows)
-
-
-def test_the_edges_of_a_graph_are_those_between_its_pairs() -> None:
-    graph = BipartiteGraph(Interactions.from_pairs([0, 1, 1], [1, 0, 1], 3, 2))
-    ours = SymmetricEdges.of_graph(graph)
-    expected = SymmetricEdges.between(graph.pair_users, graph.pair_items, graph.node_count)
-    for name in ("row_starts", "columns", "rows", "reverse"):
-        assert torch.equal(getattr(ours, name), getattr(expected, name)), name
 
 
 @pytest.mark.parametrize("heads", [1, 2, 4])
