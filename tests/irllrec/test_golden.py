@@ -204,7 +204,11 @@ def _load(name: str) -> tuple[Any, Recommender, Batch]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_one_step_agrees_with_the_released_code(name: str) -> None:
-    """Terms to 1e-5 relative, gradients to 1e-4, every recorded draw used."""
+    """Terms to 1e-5 relative, gradients to 1e-4, every recorded draw used.
+
+    Entries that float32 cancels to nearly nothing are held to a millionth of the array's largest:
+    the same model in float64 misses the recorded ones by that much.
+    """
     golden, recommender, batch = _load(name)
     draws = RecordedDraws(golden)
     terms = recommender.terms(batch, draws)  # type: ignore[arg-type]
@@ -231,7 +235,8 @@ def test_one_step_agrees_with_the_released_code(name: str) -> None:
     for key in gradients:
         own = parameters[_own_name(key.removeprefix("grad/"), *CASES[name])]
         assert own.grad is not None, key
-        np.testing.assert_allclose(own.grad.numpy(), golden[key], rtol=1e-4, atol=1e-8, err_msg=key)
+        floor = max(1e-8, 1e-6 * float(np.abs(golden[key]).max()))
+        np.testing.assert_allclose(own.grad.numpy(), golden[key], rtol=1e-4, atol=floor, err_msg=key)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -241,7 +246,9 @@ def test_evaluation_scores_agree_with_the_released_code(name: str) -> None:
     draws = RecordedDraws(golden, "eval_draw/")
     users, items = recommender.embeddings(draws)  # type: ignore[arg-type]
     draws.assert_exhausted()
-    np.testing.assert_allclose((users @ items.T).numpy(), golden["eval/scores"], rtol=1e-5, atol=1e-6)
+    expected = golden["eval/scores"]
+    floor = max(1e-6, 1e-6 * float(np.abs(expected).max()))
+    np.testing.assert_allclose((users @ items.T).numpy(), expected, rtol=1e-5, atol=floor)
 
 
 def test_the_teacher_moves_as_in_the_released_code() -> None:
