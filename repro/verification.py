@@ -232,12 +232,12 @@ def _interval(cell: CellResult, metric: str, params: Params) -> tuple[tuple[floa
 def _why_missing(place: Place, params: Params) -> str:
     """Return why a published cell cannot be tested here."""
     dataset, backbone, variant = place
-    if dataset not in params.datasets:
-        return f"the data set {dataset} is not here"
     if backbone not in params.backbones:
         return f"no backbone {backbone} here"
     if variant not in params.objectives:
         return f"no variant {variant} here"
+    if dataset not in params.datasets:
+        return f"the data set {dataset} is not here"
     if variant != BASE and params.datasets[dataset].text is None:
         return f"{dataset} has no text here"
     if f"{dataset}-{backbone}-{variant}" not in params.cells:

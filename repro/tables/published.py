@@ -58,10 +58,8 @@ def read_published(folder: Path, sources: Sequence[str] = ()) -> Published:
                     continue
                 key = (record["dataset"], record["backbone"], record["variant"])
                 known = rows.get(key, PublishedRow(record["source"], {}))
-                sources = known.source.split(" + ")
-                source = (
-                    known.source if record["source"] in sources else f"{known.source} + {record['source']}"
-                )
+                told = known.source.split(" + ")
+                source = known.source if record["source"] in told else f"{known.source} + {record['source']}"
                 rows[key] = PublishedRow(source, {record["metric"]: value, **known.values})
     for source in sources:
         if not any(name.startswith(source) for name in known_sources):

@@ -40,3 +40,18 @@ def test_missing_column_is_named(tmp_path):
     (tmp_path / "mine.csv").write_text("source,dataset\nme,amazon\n")
     with pytest.raises(ReproError, match="lacks the column 'backbone'"):
         read_published(tmp_path)
+
+
+def test_figures_of_one_source_only_are_read_and_every_source_without_a_choice():
+    """RLMRec's table has no mult-vae, DMRec's no gccf."""
+    held = {(), ("rlmrec",), ("dmrec-sigir2025-table2",), ("rlmrec", "dmrec")}
+    found = {names: {key[1] for key in read_published(FOLDER, names)} for names in held}
+    assert {"mult-vae", "gccf"} <= found[()]
+    assert found["rlmrec", "dmrec"] == found[()]
+    assert "mult-vae" not in found["rlmrec",]
+    assert found["dmrec-sigir2025-table2",] == {"mult-vae"}
+
+
+def test_an_unknown_source_is_refused_with_those_there_are():
+    with pytest.raises(ReproError, match="no figures of the source 'nobody': choose dmrec-sigir2025-table2"):
+        read_published(FOLDER, ["nobody"])

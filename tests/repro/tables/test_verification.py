@@ -194,6 +194,16 @@ def test_every_form_is_printed_without_running_anything(published_project, form)
     assert "no published number" in text
 
 
+def test_a_method_that_papers_list_beside_a_backbone_is_a_backbone_here(published_project):
+    """DMRec's alpharec stands under lightgcn; here it is the base of the backbone alpharec."""
+    line = "verify --dataset amazon --metric recall@20 --published-source dmrec --format csv"
+    rows = list(csv.DictReader(io.StringIO(call(published_project, line))))
+    assert {"alpharec", "mult-vae"} <= {row["backbone"] for row in rows}
+    assert ("lightgcn", "kar", "no variant kar here") in {
+        (row["backbone"], row["variant"], row["why"]) for row in rows
+    }
+
+
 def test_csv_holds_every_cell_and_both_options_narrow_it(published_project):
     line = "verify --backbone lightgcn --metric recall@20 --published-source rlmrec --format csv"
     rows = list(csv.DictReader(io.StringIO(call(published_project, line))))
