@@ -72,6 +72,12 @@ class BipartiteGraph:
         """Item node (offset by the number of users) of every undirected pair."""
         return self.columns[: self.pair_count].long()
 
+    @property
+    def mean_values(self) -> Float[Tensor, "edge"]:
+        """The entries of ``D^-1 A``: a product with them averages each node's neighbours."""
+        degrees = torch.diff(self.row_starts).clamp(min=1).to(self.values.dtype)
+        return (1.0 / degrees)[self.rows]
+
     def propagate(
         self, nodes: Float[Tensor, "node dim"], values: Float[Tensor, "edge"] | None = None
     ) -> Float[Tensor, "node dim"]:

@@ -189,10 +189,25 @@ def _check_names(params: Params, request: CellRequest) -> None:
             f"{request.objective} reads text and the data set {request.dataset} has none: import it with "
             f"text or text vectors (`repro data import {request.dataset} --help`), or choose base."
         )
+    if params.datasets[request.dataset].text is None and request.key not in params.cells:
+        _refuse_backbone_without_its_text(request)
     if request.objective != "irllrec" and (request.itm or request.keep_coupled):
         raise ReproError(
             f"{request.objective} has no intent-text matching to choose a form of: use --objective irllrec."
         )
+
+
+def _refuse_backbone_without_its_text(request: CellRequest) -> None:
+    from irllrec.recommender import inputs_of
+
+    read = inputs_of(request.backbone, request.objective)
+    if not read:
+        return
+    what = "a knowledge graph" if "knowledge" in read else "text"
+    raise ReproError(
+        f"{request.backbone} reads {what} and the data set {request.dataset} has no text: import it with "
+        f"texts (`repro data import {request.dataset} --help`), or choose another backbone."
+    )
 
 
 def _checked_drop(params: Params, request: CellRequest) -> tuple[str, ...]:

@@ -186,7 +186,7 @@ def require_text_sources(layout: Layout, params: Params, cells: Mapping[str, Cel
     Raises:
         ReproError: Naming the first that is missing and its key in params.yaml.
     """
-    readers = {cell.dataset for cell in cells.values() if cell.objective != "base"}
+    readers = {cell.dataset for cell in cells.values() if cell.inputs.startswith("data/text/")}
     for name in sorted(readers & params.text.keys()):
         text = params.text[name]
         made = text_sources(name, text.summarizer, text.embedder)

@@ -131,7 +131,7 @@ def remove_dataset(layout: Layout, name: str) -> None:
     file.delete("datasets", name)
     file.delete("text", name)
     file.save()
-    stages = ("prepare", "summarize", "embed", "compare", "tabulate")
+    stages = ("prepare", "summarize", "embed", "relate", "compare", "tabulate")
     _forget_stages(layout, [f"{stage}@{name}" for stage in stages])
 
 
@@ -153,7 +153,7 @@ def cell_inputs(dataset: str, backbone: str, objective: str) -> str:
 
     read = inputs_of(backbone, objective)
     if "knowledge" in read:
-        return f"data/text/{dataset}"
+        return f"data/text/{dataset}" + ("" if "text" in read else "/knowledge.npz")
     return f"data/text/{dataset}/vectors.npz" if "text" in read else f"data/prepared/{dataset}/train.npz"
 
 

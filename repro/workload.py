@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,13 +42,12 @@ def estimate(
     A stage whose input is made again counts as well, though DVC skips it if the input comes out equal.
     """
     datasets = list(dict.fromkeys(cell.dataset for cell in cells.values()))
-    chains = {name: _text_stages(params, name) for name in datasets}
+    read = {stage for cell in cells.values() for stage in read_by(cell)}
     touched = set(stale)
     stages: list[str] = []
     for name in datasets:
-        renewed = False
-        for stage in chains[name]:
-            renewed = renewed or stage in touched
+        for stage, upstream in _data_stages(params, name, read).items():
+            renewed = stage in touched or any(one in stages for one in upstream)
             stages += [stage] if renewed else []
     seconds: float | None = 0.0
     for key, cell in cells.items():
@@ -70,16 +69,29 @@ def estimate(
     return Work(tuple(stages), None if seconds is None else seconds + overhead)
 
 
-def _text_stages(params: Params, dataset: str) -> list[str]:
-    generated = [f"generate@{dataset}"] if dataset in params.generated else []
-    text = [f"summarize@{dataset}", f"embed@{dataset}"] if dataset in params.text else []
-    return [*generated, f"prepare@{dataset}", *text]
+def _data_stages(params: Params, dataset: str, read: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Return the stages that make the data of a data set, those of text only where ``read`` needs them.
+
+    Each is given with the stages that it reads, which stand before it.
+    """
+    generate, prepare, summarize, embed, relate = (
+        f"{step}@{dataset}" for step in ("generate", "prepare", "summarize", "embed", "relate")
+    )
+    text = [stage for stage in (embed, relate) if stage in read and dataset in params.text]
+    return {
+        **({generate: ()} if dataset in params.generated else {}),
+        prepare: (generate,),
+        **({summarize: (prepare,)} if text else {}),
+        **dict.fromkeys(text, (prepare, summarize)),
+    }
 
 
 def read_by(cell: Cell) -> list[str]:
     """Return the stages whose outputs a cell's training reads."""
-    producer = "embed" if cell.inputs.startswith("data/text/") else "prepare"
-    return [f"prepare@{cell.dataset}", f"{producer}@{cell.dataset}"]
+    outputs = {"vectors.npz": ("embed",), "knowledge.npz": ("relate",), cell.dataset: ("embed", "relate")}
+    is_text = cell.inputs.startswith("data/text/")
+    steps = outputs.get(cell.inputs.rpartition("/")[2], ()) if is_text else ()
+    return [f"{step}@{cell.dataset}" for step in ("prepare", *steps)]
 
 
 def _earlier_seconds(layout: Layout, params: Params, key: str) -> float | None:

@@ -80,7 +80,7 @@ def _text(texts: list[PreparedText], train: Interactions) -> dict[str, Any]:
         role: {kind: set() for kind in KINDS} for role in ("user", "item")
     }
     for text in texts:
-        covered[text.role][text.kind].add(text.node)
+        covered[text.role][text.kind.partition(":")[0]].add(text.node)
         if text.kind == "review" and text.item >= 0:
             covered["item"]["review"].add(text.item)
     counts = {"user": train.user_count, "item": train.item_count}

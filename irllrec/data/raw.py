@@ -22,6 +22,7 @@ from irllrec.data.storage import read_arrays, read_json, write_arrays, write_jso
 from irllrec.errors import DataError
 
 KINDS = ("title", "profile", "text", "review", "metadata")
+"""What a text can be; metadata are followed by their field where it is known, as ``metadata:genres``."""
 
 
 @dataclass(frozen=True)

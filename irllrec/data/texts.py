@@ -41,7 +41,8 @@ def read_text_file(
 
     A row names its node by ``user_id`` or ``item_id`` and may have ``title``, ``profile``,
     ``text``, ``reviews`` (a list of strings, or of objects with ``text`` and the id of the other
-    side), ``description``, and tags such as ``genres``. A row that names both sides is a review.
+    side), ``description``, and tags such as ``genres``, which keep the name of their field. A row that
+    names both sides is a review.
 
     Args:
         path: A ``.jsonl`` file, a RecBole ``.user``/``.item`` file, or a csv, tsv or parquet table.
@@ -165,7 +166,7 @@ class _Reader:
             elif key in PROSE_KEYS:
                 self._add("text", node, self._string(line, key, value))
             elif key in TAG_KEYS or key.startswith("tag:"):
-                self._add("metadata", node, self._tags(line, key, value))
+                self._add(f"metadata:{key.removeprefix('tag:')}", node, self._tags(line, key, value))
             else:
                 self.ignored.add(key)
 

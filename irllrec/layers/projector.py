@@ -8,14 +8,31 @@ from torch import Tensor, nn
 
 
 class Projector(nn.Module):
-    """``Linear(in, (D+d)//2) → LeakyReLU → Linear(·, out)``, Xavier weights, default biases.
+    """``Linear(in, hidden) → LeakyReLU → Linear(hidden, out)``, Xavier weights, default biases.
 
-    Source: RLMRec's projection head. LeakyReLU has torch's slope of 0.01.
+    Source: RLMRec's projection head, whose hidden width is ``(in + out) // 2``. LeakyReLU has torch's
+    slope of 0.01.
     """
 
-    def __init__(self, *, input_size: int, output_size: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        *,
+        input_size: int,
+        output_size: int,
+        generator: torch.Generator,
+        hidden_size: int | None = None,
+    ) -> None:
+        """Draw the weights.
+
+        Args:
+            input_size: Width of the rows given.
+            output_size: Width of the rows returned.
+            generator: Draws weights and biases.
+            hidden_size: Width between the two; None takes ``(input_size + output_size) // 2``.
+        """
         super().__init__()
-        hidden_size = (input_size + output_size) // 2
+        if hidden_size is None:
+            hidden_size = (input_size + output_size) // 2
         self.hidden = nn.Linear(input_size, hidden_size)
         self.output = nn.Linear(hidden_size, output_size)
         for layer in (self.hidden, self.output):

@@ -74,7 +74,7 @@ def gather(rows: Sequence[PreparedText], train: Interactions) -> dict[Role, list
             if row.kind == "title" and not titles[_role(row)][row.node]:
                 titles[_role(row)][row.node] = text
             else:
-                texts[_role(row)][row.node].append((row.kind, text))
+                texts[_role(row)][row.node].append((row.kind.partition(":")[0], text))
         elif row.split == "train":
             readers: tuple[tuple[Role, int], ...] = (("user", row.user), ("item", row.item))
             for role, node in readers:

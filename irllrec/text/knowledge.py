@@ -20,5 +20,5 @@ def load_knowledge(path: Path) -> Knowledge:
     items, relations, entities = (
         torch.from_numpy(arrays[name].astype("int64")) for name in ("items", "relations", "entities")
     )
-    counts = int(arrays["relation_count"]), int(arrays["entity_count"])
+    counts = (int(arrays[name].item()) for name in ("relation_count", "entity_count"))
     return Knowledge(items, relations, entities, *counts)

@@ -10,7 +10,7 @@ import yaml
 from repro.params import load_params
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = ("generate", "prepare", "summarize", "embed", "train", "evaluate", "compare", "tabulate")
+STAGES = ("generate", "prepare", "summarize", "embed", "relate", "train", "evaluate", "compare", "tabulate")
 
 CARRIERS = {
     "irllrec",

@@ -21,7 +21,7 @@ from irllrec.recommender import Recipe, Recommender, build
 from irllrec.seeding import Draws, torch_stream
 from irllrec.training.checkpoint import load_tensors, save_tensors
 from irllrec.training.loop import Outcome, Progress, TrainingSettings, fit
-from irllrec.types import Batch, NodeText
+from irllrec.types import Batch, Knowledge, NodeText
 
 PARAMS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8"))
 CELLS = [(backbone, objective) for backbone in PARAMS["backbones"] for objective in PARAMS["objectives"]]
@@ -65,6 +65,13 @@ def _text() -> NodeText:
     return NodeText(torch.randn(42, 12, generator=generator), torch.randn(42, 10, generator=generator))
 
 
+def _knowledge() -> Knowledge:
+    """Four facts an item, by two relations, about nine entities."""
+    items = torch.arange(18).repeat(4)
+    numbers = torch.arange(len(items))
+    return Knowledge(items, numbers % 2, (items + numbers // 18 * 2) % 9, relation_count=2, entity_count=9)
+
+
 def _recipe(backbone: str, objective: str, **changes: Any) -> Recipe:
     recipe = Recipe(
         backbone=backbone,
@@ -77,7 +84,7 @@ def _recipe(backbone: str, objective: str, **changes: Any) -> Recipe:
 
 
 def _build(recipe: Recipe, seed: int = 1) -> Recommender:
-    return build(recipe, BipartiteGraph(TRAIN), _text(), seed)
+    return build(recipe, BipartiteGraph(TRAIN), _text(), seed, knowledge=_knowledge())
 
 
 def _batch() -> Batch:

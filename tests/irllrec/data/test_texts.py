@@ -39,9 +39,9 @@ def test_every_key_of_a_json_line_becomes_a_text_of_its_kind(tmp_path: Path) -> 
     assert found.records == [
         TextRecord("item", 10, "title", "Go"),
         TextRecord("item", 10, "profile", "Calm people."),
-        TextRecord("item", 10, "metadata", "Board, Old"),
+        TextRecord("item", 10, "metadata:genres", "Board, Old"),
         TextRecord("item", 10, "text", "Two play."),
-        TextRecord("item", 10, "metadata", "year 1900"),
+        TextRecord("item", 10, "metadata:metadata", "year 1900"),
         TextRecord("user", 2, "review", "Nice.", 2, 10),
         TextRecord("item", 10, "review", "Fine."),
     ]
@@ -61,12 +61,12 @@ def test_recbole_files_give_titles_and_tags(tmp_path: Path) -> None:
     )
     assert _read(tmp_path, "a.item", content, "item").records == [
         TextRecord("item", 10, "title", "Heat"),
-        TextRecord("item", 10, "metadata", "Crime Drama"),
-        TextRecord("item", 10, "metadata", "year 1995"),
+        TextRecord("item", 10, "metadata:genre", "Crime Drama"),
+        TextRecord("item", 10, "metadata:year", "year 1995"),
     ]
     content = "user_id:token\tgender:token\n1\tF\n"
     assert _read(tmp_path, "a.user", content, "user").records == [
-        TextRecord("user", 1, "metadata", "gender F")
+        TextRecord("user", 1, "metadata:gender", "gender F")
     ]
 
 

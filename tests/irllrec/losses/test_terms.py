@@ -11,7 +11,7 @@ from irllrec.losses import matching
 from irllrec.losses.alignment import BatchRows, pairwise_alignment, translation_alignment
 from irllrec.losses.contrastive import info_nce, unit_rows
 from irllrec.losses.matching import distilled_matching, feature_cross_entropy
-from irllrec.losses.ranking import bpr
+from irllrec.losses.ranking import bpr, sampled_softmax
 from irllrec.losses.reconstruction import masked_reconstruction
 from irllrec.losses.regularization import squared_norm
 from irllrec.types import Batch
@@ -121,3 +121,31 @@ def test_pairwise_alignment_over_distinct_rows_equals_it_over_the_batch() -> Non
     for chosen in (batch.positive_items, batch.negative_items):
         expected = expected + info_nce(i[chosen], oi[chosen], oi[chosen], 0.2)
     assert ours.item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+def test_sampled_softmax_by_hand() -> None:
+    """Cosines 1, 0 and -1 over τ = 0.5: log(e² + 1 + e^-2) - 2 = 0.142932."""
+    user = torch.tensor([[1.0, 0.0]])
+    negatives = torch.tensor([[[0.0, 1.0], [-1.0, 0.0]]])
+    assert sampled_softmax(user, user, negatives, 0.5).item() == pytest.approx(0.142932, abs=1e-6)
+
+
+def test_sampled_softmax_against_its_own_positive_is_the_log_of_the_count() -> None:
+    rows = unit_rows(_normal(4, 3, 1))
+    value = sampled_softmax(rows, rows, rows[:, None].expand(-1, 5, -1), 0.2)
+    assert value.item() == pytest.approx(math.log(6))
+
+
+def test_sampled_softmax_does_not_depend_on_the_order_of_negatives() -> None:
+    rows, negatives = unit_rows(_normal(4, 3, 1)), _normal(4, 15, 2).view(4, 5, 3)
+    one, other = (sampled_softmax(rows, rows, n, 0.2) for n in (negatives, negatives.flip(1)))
+    assert one.item() == pytest.approx(other.item(), rel=1e-12)
+
+
+def test_sampled_softmax_gradient_passes_finite_differences() -> None:
+    inputs = (
+        _normal(3, 2, 1).requires_grad_(),
+        _normal(3, 2, 2).requires_grad_(),
+        _normal(3, 8, 3).view(3, 4, 2).clone().requires_grad_(),
+    )
+    assert torch.autograd.gradcheck(lambda u, i, j: sampled_softmax(u, i, j, 0.3), inputs)

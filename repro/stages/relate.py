@@ -1,0 +1,50 @@
+"""Stage relate: turn metadata and text intents of items into a knowledge graph."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from irllrec.data.prepared import load_ids, load_texts
+from irllrec.text.records import NodeIds, check_coverage, read_summaries
+from irllrec.text.relating import Fact, relate, write_knowledge
+from repro.layout import Layout
+from repro.stages.entry import run
+from repro.stages.text_settings import text_settings
+
+
+def main(argv: list[str]) -> None:
+    """Relate the items of the data set named in ``argv``; writes knowledge.npz."""
+    parser = argparse.ArgumentParser(prog="python -m repro.stages.relate", description=__doc__)
+    parser.add_argument("dataset", help="a name under `text` in params.yaml")
+    name = parser.parse_args(argv).dataset
+    layout = Layout.find()
+    text_settings(layout, name)
+    prepared = layout.prepared(name)
+    ids = NodeIds(tuple(load_ids(prepared, "user")), tuple(load_ids(prepared, "item")))
+    path = layout.text(name) / "summaries.jsonl"
+    summaries = check_coverage(read_summaries(path), ids, str(path))
+    facts = relate(load_texts(prepared), summaries)
+    write_knowledge(layout.knowledge(name), facts)
+    print(describe(name, facts, len(ids.items)), file=sys.stderr)
+
+
+def describe(name: str, facts: Sequence[Fact], item_count: int) -> str:
+    """Return one line that counts facts, entities and the items that have any, by relation."""
+    if not facts:
+        return f"Knowledge of {name}: no two items share a tag or an intent phrase."
+    counts: dict[str, int] = {}
+    for fact in facts:
+        counts[fact.relation] = counts.get(fact.relation, 0) + 1
+    told = ", ".join(f"{count} {relation}" for relation, count in sorted(counts.items()))
+    entities = len({fact.entity for fact in facts})
+    items = len({fact.item for fact in facts})
+    return (
+        f"Knowledge of {name}: {len(facts)} facts ({told}) on {entities} entities about "
+        f"{items} of {item_count} items."
+    )
+
+
+if __name__ == "__main__":
+    run(main)
