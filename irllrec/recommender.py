@@ -22,6 +22,7 @@ from irllrec.losses.regularization import squared_norm
 from irllrec.objectives.interface import Objective, Step
 from irllrec.seeding import Draws, torch_stream
 from irllrec.settings import read_settings
+from irllrec.simple import SimpleBaseline
 from irllrec.types import Batch, Knowledge, NodeText, Term
 
 
@@ -126,9 +127,29 @@ def backbone_class(name: str) -> type[Backbone]:
     """Return the class that ``irllrec/backbones/<name>.py`` ends in.
 
     Raises:
-        ConfigurationError: If there is no such module; the sentence lists what exists.
+        ConfigurationError: If there is no such module (the sentence lists what exists), or it holds a
+            simple baseline.
     """
-    found: type[Backbone] = _look_up(irllrec.backbones, name, "BACKBONE")
+    found: type[Any] = _look_up(irllrec.backbones, name, "BACKBONE")
+    if issubclass(found, SimpleBaseline):
+        raise ConfigurationError(
+            f"{name} is a simple baseline without an embedding that an objective could work on: "
+            "train it with the objective base, or choose another backbone."
+        )
+    kind: type[Backbone] = found
+    return kind
+
+
+def is_simple(name: str) -> bool:
+    """Return whether a backbone's name is that of a simple baseline."""
+    return issubclass(_look_up(irllrec.backbones, name, "BACKBONE"), SimpleBaseline)
+
+
+def simple_class(name: str) -> type[SimpleBaseline]:
+    """Return the simple baseline that ``irllrec/backbones/<name>.py`` ends in."""
+    found: type[Any] = _look_up(irllrec.backbones, name, "BACKBONE")
+    if not issubclass(found, SimpleBaseline):
+        raise ConfigurationError(f"{name} is no simple baseline: choose another name.")
     return found
 
 
@@ -141,6 +162,8 @@ def objective_class(name: str) -> type[Objective]:
 def inputs_of(backbone: str, objective: str) -> frozenset[str]:
     """Return what the two read beside the interactions: any of ``text`` and ``knowledge``."""
     text = {"text"} if objective_class(objective).reads_text else set()
+    if objective == "base" and is_simple(backbone):
+        return simple_class(backbone).reads
     return backbone_class(backbone).reads | text
 
 

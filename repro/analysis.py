@@ -125,7 +125,7 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
     text = run.get("text") or {}
     hyper = run.get("hyperparameters") or {}
     values = {
-        "settings": run.get("settings"),
+        "settings": _settings_words(run),
         "fidelity": run.get("fidelity"),
         "itm": run.get("itm"),
         "summarizer": text.get("summarizer"),
@@ -136,6 +136,12 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
         "commit": _short_commit(run.get("commit")),
     }
     return {name: ABSENT if value is None else str(value) for name, value in values.items()}
+
+
+def _settings_words(run: Mapping[str, Any]) -> str | None:
+    """Return where a cell's settings are from; a simple baseline is tuned while it is trained."""
+    trials = (run.get("tuning") or {}).get("trials", 1)
+    return f"tuned ({trials} trials)" if trials > 1 else run.get("settings")
 
 
 def _training_words(hyper: Mapping[str, Any]) -> str | None:

@@ -137,6 +137,7 @@ def entry_of(request: CellRequest, cells: Mapping[str, Any], inputs: str) -> dic
         "variant": request.variant,
         "inputs": inputs,
         "code": f"irllrec/objectives/{request.objective.replace('-', '_')}.py",
+        "backbone_code": f"irllrec/backbones/{request.backbone.replace('-', '_')}.py",
     }
     if request.drop:
         cell["drop"] = list(request.drop)
@@ -189,12 +190,25 @@ def _check_names(params: Params, request: CellRequest) -> None:
             f"{request.objective} reads text and the data set {request.dataset} has none: import it with "
             f"text or text vectors (`repro data import {request.dataset} --help`), or choose base."
         )
+    known_to_fit = request.objective == TEXT_FREE or request.key in params.cells
+    if not known_to_fit and is_simple(request.backbone):
+        raise ReproError(
+            f"{request.backbone} is a simple baseline without an embedding that {request.objective} could "
+            "work on: choose the objective base, or another backbone."
+        )
     if params.datasets[request.dataset].text is None and request.key not in params.cells:
         _refuse_backbone_without_its_text(request)
     if request.objective != "irllrec" and (request.itm or request.keep_coupled):
         raise ReproError(
             f"{request.objective} has no intent-text matching to choose a form of: use --objective irllrec."
         )
+
+
+def is_simple(backbone: str) -> bool:
+    """Return whether a backbone is a simple baseline, which goes with ``base`` only; imports torch."""
+    from irllrec.recommender import is_simple as found
+
+    return found(backbone)
 
 
 def _refuse_backbone_without_its_text(request: CellRequest) -> None:

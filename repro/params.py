@@ -128,6 +128,7 @@ class Cell(Record):
     variant: Name
     inputs: str
     code: str | None = None
+    backbone_code: str | None = None
     drop: tuple[Drop, ...] = ()
     settings: str = "default"
     override: Override = Override()
@@ -229,6 +230,9 @@ class Params(Record):
             code = f"irllrec/objectives/{cell.objective.replace('-', '_')}.py"
             if cell.code not in (None, code):
                 raise ValueError(f"cells.{key}.code is {cell.code!r} and should be {code}")
+            code = f"irllrec/backbones/{cell.backbone.replace('-', '_')}.py"
+            if cell.backbone_code not in (None, code):
+                raise ValueError(f"cells.{key}.backbone_code is {cell.backbone_code!r} and should be {code}")
             if key != f"{cell.dataset}-{cell.backbone}-{cell.variant}":
                 raise ValueError(
                     f"cells.{key} should be called {cell.dataset}-{cell.backbone}-{cell.variant}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -41,20 +41,77 @@ def rank_items(
     Raises:
         EvaluationError: If a score is not finite, or a user's unmasked scores are all equal.
     """
-    item_count = item_embeddings.shape[0]
+
+    def block_scores(chosen: npt.NDArray[np.int64]) -> Tensor:
+        return user_embeddings[torch.from_numpy(chosen).to(user_embeddings.device)] @ item_embeddings.T
+
+    return rank_scores(
+        block_scores, item_count=item_embeddings.shape[0], users=users, masked=masked, length=length
+    )
+
+
+@torch.no_grad()
+def rank_scores(
+    scores_of: Callable[[npt.NDArray[np.int64]], Tensor],
+    *,
+    item_count: int,
+    users: npt.NDArray[np.integer],
+    masked: Sequence[Interactions],
+    length: int,
+) -> npt.NDArray[np.int32]:
+    """Return each user's best items by any scores, equal ones ordered by item index.
+
+    Args:
+        scores_of: Returns the scores of a block of users, shape (block, item); they are overwritten.
+        item_count: Number of items.
+        users: As in :func:`rank_items`, and so are ``masked``, ``length``, what is returned and raised.
+        masked: See there.
+        length: See there.
+    """
     lists = np.full((len(users), length), -1, dtype=np.int32)
     depth = min(length, item_count)
     block = max(1, BLOCK_ENTRIES // item_count)
     for start in range(0, len(users), block):
         chosen = np.asarray(users[start : start + block], dtype=np.int64)
-        index = torch.from_numpy(chosen).to(user_embeddings.device)
-        scores = user_embeddings[index] @ item_embeddings.T
+        scores = scores_of(chosen)
         _check(scores, chosen)
         for table in masked:
             rows, columns = _pairs_of(table, chosen)
             scores[rows.to(scores.device), columns.to(scores.device)] = -torch.inf
         lists[start : start + len(chosen), :depth] = _top(scores, depth).cpu().numpy()
     return lists
+
+
+def without_masked(
+    lists: npt.NDArray[np.integer],
+    *,
+    users: npt.NDArray[np.integer],
+    masked: Sequence[Interactions],
+    length: int,
+) -> npt.NDArray[np.int32]:
+    """Return ranked lists without the items masked for their users, cut to ``length``.
+
+    This is what ranking with these masks gives, as long as the lists hold ``length`` items more than
+    any user has pairs in tables that were not masked before.
+
+    Args:
+        lists: Shape (ranked, longer), item indices best first, -1 where a list ends.
+        users: Shape (ranked,), whose lists they are.
+        masked: Tables whose pairs are taken out.
+        length: Items of a resulting list.
+
+    Returns:
+        Shape (ranked, length), -1 where a list is shorter.
+    """
+    owners = np.broadcast_to(np.asarray(users, dtype=np.int64)[:, None], lists.shape)
+    hidden = lists < 0
+    for table in masked:
+        hidden = hidden | table.contains(owners, lists)
+    order = np.argsort(hidden, axis=1, kind="stable")[:, :length]
+    kept = np.where(hidden, -1, lists)
+    found = np.full((len(lists), length), -1, dtype=np.int32)
+    found[:, : order.shape[1]] = np.take_along_axis(kept, order, axis=1)
+    return found
 
 
 def _check(scores: Tensor, users: npt.NDArray[np.int64]) -> None:

@@ -156,6 +156,7 @@ def _main_requests(
     params: Params, datasets: list[str] | None, backbones: list[str] | None, objectives: list[str] | None
 ) -> list[CellRequest]:
     """Return the cells of the main table: those of the grid, or every objective where it has none."""
+    from repro.cell_requests import is_simple
     from repro.errors import ReproError
     from repro.grid import CellRequest
 
@@ -168,6 +169,9 @@ def _main_requests(
         ]
         usable = list(params.objectives) if reads_text(params, dataset) else ["base"]
         names = ["base", *objectives] if objectives else there or usable
+        named = bool(backbones) and bool(objectives)
+        if not named and backbone in params.backbones and names != there and is_simple(backbone):
+            names = ["base"]
         requests += [CellRequest(dataset, backbone, name) for name in dict.fromkeys(names)]
     if not requests:
         raise ReproError("the grid in params.yaml has no cell: add one with `repro grid add`.")

@@ -72,10 +72,14 @@ def _stored_seeds(folder: Any) -> list[int]:
 
 
 def _ranked(model: Any, users: npt.NDArray[np.integer], masked: list[Interactions]) -> npt.NDArray[np.int32]:
-    from irllrec.evaluation.ranking import rank_items
+    from irllrec.evaluation.ranking import rank_items, without_masked
     from irllrec.training.checkpoint import load_tensors
 
     tensors, _ = load_tensors(model)
+    if "inference/ranked" in tensors:
+        # A simple baseline keeps lists that are long enough for either mask, training items left out.
+        lists = tensors["inference/ranked"].numpy()[users]
+        return without_masked(lists, users=users, masked=masked, length=STORED_LENGTH)
     return rank_items(
         tensors["inference/users"],
         tensors["inference/items"],

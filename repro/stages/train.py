@@ -10,7 +10,7 @@ import csv
 import io
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from repro.held_out import without_test
 from repro.layout import Layout
 from repro.params import Cell, Params, load_params
 from repro.seed_training import SeedJob, SeedResult, train_seed
+from repro.simple_training import train_seeds
 from repro.stages.entry import run
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def train_cell(layout: Layout, params: Params, key: str) -> None:
     Finished seeds of an interrupted run are not trained again: their checkpoints are complete.
     """
     from irllrec.data.storage import write_json, write_text
+    from irllrec.recommender import is_simple
     from repro.seeds import run_seeds
 
     cell = params.cell(key)
@@ -47,7 +49,10 @@ def train_cell(layout: Layout, params: Params, key: str) -> None:
     seeds = params.datasets[cell.dataset].seeds
     jobs = plan(layout, params, key, cell, folder)
     workers = worker_count(params, jobs[0].device)
-    results = run_seeds(train_seed, jobs, seeds, workers=workers, title=key)
+    if is_simple(cell.backbone):
+        results = train_seeds(jobs, workers=workers, title=key)
+    else:
+        results = run_seeds(train_seed, jobs, seeds, workers=workers, title=key)
 
     write_text(folder / "history.csv", _history_table(results))
     write_json(folder / "run.json", _run_record(layout, params, cell, jobs[0], results))
@@ -130,26 +135,25 @@ def _run_record(
 ) -> dict[str, Any]:
     """Return run.json: all that made the numbers, nothing that differs between equal runs."""
     recipe = _plain(job.recipe)
+    of_the_cell = ("parameter_count", "tuning")
     per_seed = {
-        str(seed): {name: value for name, value in result.record.items() if name != "parameter_count"}
+        str(seed): {name: value for name, value in result.record.items() if name not in of_the_cell}
         for seed, result in zip(params.datasets[cell.dataset].seeds, results, strict=True)
     }
+    tuning = results[0].record.get("tuning")
     return {
         "dataset": cell.dataset,
         "backbone": cell.backbone,
         "objective": cell.objective,
         "variant": cell.variant,
         "drop": list(cell.drop),
-        "fidelity": recipe["fidelity"],
+        "fidelity": None if tuning else recipe["fidelity"],
         "turned": recipe["turned"],
         "itm": _itm_form(job.recipe),
-        "released": _released(job.recipe),
+        "released": None if tuning else _released(job.recipe),
         "settings": cell.settings,
-        "hyperparameters": {
-            **recipe["backbone_settings"],
-            **recipe["objective_settings"],
-            **dict(job.training),
-        },
+        "tuning": tuning,
+        "hyperparameters": _hyperparameters(job, tuning),
         "parameter_count": results[0].record["parameter_count"],
         "seeds": list(params.datasets[cell.dataset].seeds),
         "text": _text_provenance(job.vectors),
@@ -160,6 +164,14 @@ def _run_record(
         "device": job.device,
         "per_seed": per_seed,
     }
+
+
+def _hyperparameters(job: SeedJob, tuning: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the settings a model was trained with; for a simple baseline what it chose, and how."""
+    if tuning is None:
+        return {**job.recipe.backbone_settings, **job.recipe.objective_settings, **job.training}
+    read = ("max_epochs", "validate_every", "patience", "stop_on")
+    return {**tuning["chosen"], **{name: job.training[name] for name in read}}
 
 
 def _itm_form(recipe: Recipe) -> str | None:

@@ -8,7 +8,7 @@ import torch
 
 from irllrec.data.interactions import Interactions
 from irllrec.errors import EvaluationError
-from irllrec.evaluation.ranking import rank_items
+from irllrec.evaluation.ranking import rank_items, rank_scores, without_masked
 
 NOTHING = Interactions.from_pairs([], [], 2, 5)
 
@@ -73,3 +73,30 @@ def test_a_constant_row_is_refused_by_user() -> None:
     users, items = _embeddings([[1.0, 2.0, 3.0, 4.0, 5.0], [3.0] * 5])
     with pytest.raises(EvaluationError, match="user 1 has the same score"):
         rank_items(users, items, users=np.array([0, 1]), masked=[], length=2)
+
+
+def test_taking_masked_items_out_of_longer_lists_is_ranking_with_the_mask() -> None:
+    """Random scores with ties; no user has more than 6 validation items, so 6 more are enough."""
+    generator = np.random.default_rng(4)
+    scores = torch.from_numpy(generator.integers(0, 5, (30, 40)).astype(np.float32))
+    train, valid = (
+        Interactions.from_pairs(np.repeat(np.arange(30), 6), generator.integers(0, 40, 180), 30, 40)
+        for _ in range(2)
+    )
+    users = np.arange(0, 30, 2)
+
+    def ranked(masked: list[Interactions], length: int) -> np.ndarray:
+        return rank_scores(
+            lambda chosen: scores[chosen].clone(), item_count=40, users=users, masked=masked, length=length
+        )
+
+    for length in (10, 38):
+        found = without_masked(ranked([train], length + 6), users=users, masked=[train, valid], length=length)
+        np.testing.assert_array_equal(found, ranked([train, valid], length))
+
+
+def test_a_list_without_masked_items_ends_early_where_nothing_is_left() -> None:
+    lists = np.array([[3, 1, -1, -1]], dtype=np.int32)
+    masked = Interactions.from_pairs([0], [3], 2, 5)
+    found = without_masked(lists, users=np.array([0]), masked=[masked], length=3)
+    assert found.tolist() == [[1, -1, -1]]

@@ -14,7 +14,7 @@ import yaml
 from irllrec.data.interactions import Interactions
 from irllrec.data.sampling import TripleSampler
 from irllrec.graph import BipartiteGraph
-from irllrec.recommender import Recipe, Recommender, backbone_class, build
+from irllrec.recommender import Recipe, Recommender, backbone_class, build, is_simple
 from irllrec.seeding import Draws, torch_stream
 from irllrec.training.attribution import TOTAL, Norms, gradient_norms
 from irllrec.training.loop import TrainingSettings, fit
@@ -24,7 +24,7 @@ PARAMS = yaml.safe_load((Path(__file__).parents[3] / "params.yaml").read_text(en
 CELLS = [
     (backbone, objective)
     for backbone in PARAMS["backbones"]
-    if backbone_class(backbone).reads <= {"text"}
+    if not is_simple(backbone) and backbone_class(backbone).reads <= {"text"}
     for objective in PARAMS["objectives"]
 ]
 USERS, ITEMS = 20, 16
