@@ -13,6 +13,7 @@ from repro.commands.selection import (
     DatasetOption,
     FormatOption,
     check_format,
+    grid_places,
     print_table,
     split_list,
 )
@@ -91,8 +92,7 @@ def add(
         drops = [tuple(components)] if joint else [(name,) for name in components]
     requests = [
         CellRequest(on, under, name, left_out)
-        for on in dataset or params.datasets
-        for under in backbone or params.backbones
+        for on, under in grid_places(params, dataset or list(params.datasets), backbone)
         for name in objective or (["irllrec"] if components else list(_objectives(params, on)))
         for left_out in drops
         if named or name == TEXT_FREE or not is_simple(under)

@@ -46,7 +46,7 @@ def test_without_words_the_help_is_the_answer(capsys) -> None:
         (["nosuch"], "No such command 'nosuch'"),
         (["grid", "show", "--nosuch"], "No such option: --nosuch"),
         (["compare", "one"], "Missing argument"),
-        (["grid", "use", "mine"], "there are no settings 'mine': choose paper."),
+        (["grid", "use", "mine"], "there are no settings 'mine': choose paper or default."),
         (["grid", "add", "--dataset", "nosuch"], "no data set 'nosuch'"),
         (["grid", "remove", "nosuch"], "no cell 'nosuch'"),
         (["grid", "remove"], "nothing is named"),
