@@ -72,7 +72,7 @@ def ablation(
     drops = [tuple(components)] if joint else [(name,) for name in components]
     places = [
         place
-        for place in grid_places(asked.params, dataset, backbone)
+        for place in grid_places(asked.params, dataset, backbone, composed=True)
         if dataset or reads_text(asked.params, place[0])
     ]
     if not places or not components:

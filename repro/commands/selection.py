@@ -155,13 +155,27 @@ def bring_up_to_date(
 
 
 def grid_places(
-    params: Params, datasets: Sequence[str] | None, backbones: Sequence[str] | None
+    params: Params,
+    datasets: Sequence[str] | None,
+    backbones: Sequence[str] | None,
+    *,
+    composed: bool = False,
 ) -> list[tuple[str, str]]:
-    """Return (data set, backbone) pairs: the named ones, by default those that have cells."""
+    """Return (data set, backbone) pairs: the named ones, by default those that have cells.
+
+    Args:
+        params: The grid.
+        datasets: The named data sets.
+        backbones: The named backbones; they are taken as they are.
+        composed: By default only backbones that go with every objective: no simple baselines.
+    """
+    from repro.cell_requests import is_simple
+
     places: list[tuple[str, str]] = []
     for dataset in datasets or dict.fromkeys(cell.dataset for cell in params.cells.values()):
         there = dict.fromkeys(cell.backbone for cell in params.cells.values() if cell.dataset == dataset)
-        places += [(dataset, backbone) for backbone in backbones or there or list(params.backbones)[:1]]
+        known = [name for name in there if name in params.backbones and not (composed and is_simple(name))]
+        places += [(dataset, backbone) for backbone in backbones or known or list(params.backbones)[:1]]
     return places
 
 

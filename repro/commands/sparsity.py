@@ -55,7 +55,7 @@ def sparsity(
         np.zeros(0, dtype=np.int64), groups
     )  # an unreadable --groups is refused before anything is trained
     names = dict.fromkeys(["base", *(split_list(variant) or ["irllrec"])])
-    places = grid_places(asked.params, [dataset], backbone)
+    places = grid_places(asked.params, [dataset], backbone, composed=True)
     requests = [
         request_of(asked.params, f"{dataset}/{place[1]}/{name}") for place in places for name in names
     ]

@@ -8,8 +8,11 @@ import pytest
 
 from repro import cli
 from repro.cli_page import page
+from repro.commands.selection import grid_places
 from repro.errors import ReproError
 from repro.failures import explain
+from repro.layout import Layout
+from repro.params import load_params
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -104,3 +107,11 @@ def test_a_full_disk_is_told_in_a_sentence(tmp_path: Path) -> None:
     assert failure.code == 1
     assert failure.sentence.startswith("The disk is full while writing model.safetensors")
     assert explain(ReproError("one sentence."), tmp_path).sentence == "one sentence."
+
+
+def test_by_default_only_backbones_that_take_every_objective_are_taken_apart(here: Layout) -> None:
+    """The grid's simple baselines have nothing to drop and no variant to compare with base."""
+    params = load_params(here.params)
+    assert ("demo", "pop") in grid_places(params, ["demo"], None)
+    assert grid_places(params, ["demo"], None, composed=True) == [("demo", "lightgcn")]
+    assert grid_places(params, ["demo"], ["pop"], composed=True) == [("demo", "pop")]
