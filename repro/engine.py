@@ -40,7 +40,8 @@ def bring_up_to_date(
         keys: Keys of cells in params.yaml.
         run: False reads only, and names what is missing or out of date.
         say: Takes the sentence that says what will run; default is a line on stderr.
-        tables: Also the stages ``compare`` and ``tabulate`` of the cells' data sets.
+        tables: Also all else there is of the cells' data sets: the stage ``relate`` where there is
+            text, ``compare`` and ``tabulate``.
 
     Raises:
         ReproError: If a cell is not in the grid, raw data are missing, something is out of date and
@@ -53,7 +54,7 @@ def bring_up_to_date(
     cells = _cells(layout, params, keys, run=run)
     require_raw_data(layout, params, sorted({cell.dataset for cell in cells.values()}))
     require_text_sources(layout, params, cells)
-    targets = _targets(cells, tables=tables)
+    targets = _targets(params, cells, tables=tables)
     work = estimate(layout, params, cells, stale_stages(layout, targets), tables=tables)
     if not work.stages:
         return work
@@ -207,10 +208,12 @@ def _cells(layout: Layout, params: Params, keys: Sequence[str], *, run: bool) ->
     return {key: params.cells[key] for key in dict.fromkeys(keys)}
 
 
-def _targets(cells: dict[str, Cell], *, tables: bool) -> list[str]:
+def _targets(params: Params, cells: dict[str, Cell], *, tables: bool) -> list[str]:
     targets = [f"evaluate@{key}" for key in cells]
     if tables:
         datasets = dict.fromkeys(cell.dataset for cell in cells.values())
+        # No cell of the grid may read it, but `dvc repro` would still have it to do.
+        targets += [f"relate@{name}" for name in datasets if name in params.text]
         targets += [f"{stage}@{name}" for name in datasets for stage in ("compare", "tabulate")]
     return targets
 
