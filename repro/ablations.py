@@ -66,8 +66,10 @@ def ablation_table_of(
 
 
 def _label(pair: Pair) -> str:
-    """Return what is left out, and that what TRAN feeds was kept where it was."""
+    """Return what is left out, that what TRAN feeds was kept where it was, or which text is read."""
     cell = pair.candidate.cell
+    if cell.text:
+        return ", ".join(["text: " + cell.text, *(f"w/o {name}" for name in cell.drop)])
     kept = " (kept in ITM)" if cell.override.objective.get("keep_coupled") else ""
     return "w/o " + ", ".join(cell.drop) + kept
 
@@ -78,10 +80,17 @@ def _heading(pair: Pair) -> str:
     return f"{cell.dataset} / {cell.backbone}{varied}"
 
 
+def _touched(pair: Pair) -> tuple[str, ...]:
+    """Return the components that the ablated cell lacks or feeds with another text."""
+    cell = pair.candidate.cell
+    return (*cell.drop, *(("TEXT",) if cell.text else ()))
+
+
 def _facts(pair: Pair) -> dict[str, Scalar]:
-    whole, without, drop = pair.reference.run, pair.candidate.run, pair.candidate.cell.drop
+    whole, without, drop = pair.reference.run, pair.candidate.run, _touched(pair)
     facts: dict[str, Scalar] = {
-        "dropped": " ".join(drop),
+        "dropped": " ".join(pair.candidate.cell.drop),
+        "text": pair.candidate.cell.text,
         "whole_variant": pair.reference.cell.variant,
         "loss_share": figures(loss_share(whole, drop)),
     }
@@ -97,7 +106,7 @@ def _facts(pair: Pair) -> dict[str, Scalar]:
 
 
 def _shown(pair: Pair) -> tuple[str, ...]:
-    whole, drop = pair.reference.run, pair.candidate.cell.drop
+    whole, drop = pair.reference.run, _touched(pair)
     start, best = (gradient_share(whole, drop, moment) for moment in MOMENTS)
     bound = "≤" if len(terms_of(drop)) > 1 and start is not None else ""
     parameters = parameter_difference(whole, pair.candidate.run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -173,13 +174,14 @@ def main_questions(cells: Sequence[CellResult], metrics: Sequence[str]) -> list[
 
 
 def ablation_pairs(cells: Sequence[CellResult]) -> list[Pair]:
-    """Return each ablated cell against the whole model of its data set and backbone."""
+    """Return each ablated cell, or cell fed another text, against the whole model of its place."""
     pairs = []
     for group in by_backbone(cells).values():
-        found = {cell.cell.variant: cell for cell in group if not cell.cell.drop}
+        found = {cell.cell.variant: cell for cell in group if not cell.cell.is_ablation}
         for cell in group:
-            whole = found.get(cell.cell.variant.partition("-no-")[0]) or found.get(cell.cell.objective)
-            if cell.cell.drop and whole:
+            stem = re.split("-with-|-no-", cell.cell.variant)[0]
+            whole = found.get(stem) or found.get(cell.cell.objective)
+            if cell.cell.is_ablation and whole:
                 pairs.append(Pair(cell, whole))
     return pairs
 

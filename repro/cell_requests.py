@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from irllrec.fidelity import DEVIATIONS, as_released
 from repro.errors import ReproError
+from repro.text_views import check_view
 
 if TYPE_CHECKING:
     from repro.params import Override, Params
@@ -24,7 +25,10 @@ TEXT_FREE = "base"
 _DROPPABLE = {TEXT_FREE: (), "rlmrec-con": ("TEXT",), "rlmrec-gen": ("TEXT",), "irllrec": COMPONENTS}
 
 
-_VARIATION = re.compile(r"(-(?P<fidelity>code|paper))?(?P<turned>(-d\d\d)*)(-itm-(?P<itm>code|reading))?")
+_VARIATION = re.compile(
+    r"(-(?P<fidelity>code|paper))?(?P<turned>(-d\d\d)*)(-itm-(?P<itm>code|reading))?"
+    r"(-with-(?P<text>[a-z0-9-]+))?"
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class CellRequest:
         turned: Deviations turned the other way from what they are in that fidelity, "D-01" to "D-12".
         itm: Form of intent-text matching, ``code`` or ``reading``; None keeps the plain cell's.
         keep_coupled: Where translation alignment is dropped, keep it inside intent-text matching.
+        text: Another reading of the data set's texts, as :mod:`repro.text_views` has them.
     """
 
     dataset: str
@@ -52,6 +57,7 @@ class CellRequest:
     turned: tuple[str, ...] = ()
     itm: str | None = None
     keep_coupled: bool = False
+    text: str | None = None
 
     @property
     def variant(self) -> str:
@@ -60,6 +66,7 @@ class CellRequest:
         parts += [self.fidelity] if self.fidelity else []
         parts += [name.lower().replace("-", "") for name in sorted(self.turned)]
         parts += [f"itm-{self.itm}"] if self.itm else []
+        parts += [f"with-{self.text}"] if self.text else []
         dropped = [name.lower() for name in COMPONENTS if name in self.drop]
         parts += ["no", *dropped] if dropped else []
         parts += ["coupled"] if self.keep_coupled else []
@@ -72,8 +79,8 @@ class CellRequest:
 
     @property
     def whole(self) -> CellRequest:
-        """The same cell with every component, which an ablation is compared with."""
-        return replace(self, drop=(), keep_coupled=False)
+        """The same cell with every component and the data set's own text: what an ablation is compared with."""
+        return replace(self, drop=(), keep_coupled=False, text=None)
 
     @property
     def plain(self) -> CellRequest:
@@ -100,7 +107,7 @@ def named(params: Params, dataset: str, backbone: str, variant: str) -> CellRequ
     if told is None:
         return replace(request, objective=stem)
     turned = tuple(f"D-{digits}" for digits in re.findall(r"\d\d", told["turned"]))
-    return replace(request, fidelity=told["fidelity"], turned=turned, itm=told["itm"])
+    return replace(request, fidelity=told["fidelity"], turned=turned, itm=told["itm"], text=told["text"])
 
 
 def checked(params: Params, request: CellRequest) -> CellRequest:
@@ -113,6 +120,7 @@ def checked(params: Params, request: CellRequest) -> CellRequest:
     _check_names(params, request)
     drop = _checked_drop(params, request)
     varied = replace(request, drop=drop, turned=_checked_turned(request))
+    _check_text(params, varied)
     for value, known, what in (
         (varied.fidelity, FIDELITIES, "fidelity"),
         (varied.itm, ITM_FORMS, "form of ITM"),
@@ -141,6 +149,8 @@ def entry_of(request: CellRequest, cells: Mapping[str, Any], inputs: str) -> dic
     }
     if request.drop:
         cell["drop"] = list(request.drop)
+    if request.text:
+        cell["text"] = request.text
     if request != request.plain:
         counterpart = cells.get(request.plain.key, {})
         if "settings" in counterpart:
@@ -233,13 +243,24 @@ def _checked_drop(params: Params, request: CellRequest) -> tuple[str, ...]:
         if name not in allowed:
             what = f"only {_listed(allowed)}" if allowed else "no component"
             raise ReproError(f"{request.objective} has {what} to drop, not {name}: use --objective irllrec.")
-    text = params.datasets[request.dataset].text
-    if "COT" in drop and text is not None:
-        raise ReproError(
-            "COT stands for the reasoning step of an LLM's summaries, and the summarizer "
-            f"{text.summarizer!r} of {request.dataset} writes none: drop another component."
-        )
     return tuple(name for name in COMPONENTS if name in drop)
+
+
+def _check_text(params: Params, request: CellRequest) -> None:
+    if request.dataset not in params.text or not (request.text or "COT" in request.drop):
+        return
+    if request.objective == TEXT_FREE and not _reads_text(request):
+        raise ReproError(
+            f"{request.backbone} under base reads no text, so --text {request.text} changes nothing: name an "
+            "objective that reads text."
+        )
+    check_view(params, request.dataset, request.drop, request.text)
+
+
+def _reads_text(request: CellRequest) -> bool:
+    from irllrec.recommender import inputs_of
+
+    return bool(inputs_of(request.backbone, request.objective))
 
 
 def _checked_turned(request: CellRequest) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from repro.failures import INTERRUPTED, OUR_BUG
 from repro.layout import Layout, text_sources
 from repro.processes import refuse_second_pipeline, wait_and_pass_signals
 from repro.stages.entry import FAILURE_FILE, VERBOSITY, quiet_threads
+from repro.text_views import text_entry
 from repro.workload import Work, estimate, read_by
 
 if TYPE_CHECKING:
@@ -187,10 +188,10 @@ def require_text_sources(layout: Layout, params: Params, cells: Mapping[str, Cel
     Raises:
         ReproError: Naming the first that is missing and its key in params.yaml.
     """
-    readers = {cell.dataset for cell in cells.values() if cell.inputs.startswith("data/text/")}
-    for name in sorted(readers & params.text.keys()):
+    read = {entry for cell in cells.values() if (entry := text_entry(cell)) is not None}
+    for name in sorted(read & params.text.keys()):
         text = params.text[name]
-        made = text_sources(name, text.summarizer, text.embedder)
+        made = text_sources(name, text.dataset, text.summarizer, text.embedder)
         for field in ("summaries_from", "vectors_from"):
             path = getattr(text, field)
             if field not in made and not (layout.root / path).exists():
@@ -213,7 +214,7 @@ def _targets(params: Params, cells: dict[str, Cell], *, tables: bool) -> list[st
     if tables:
         datasets = dict.fromkeys(cell.dataset for cell in cells.values())
         # No cell of the grid may read it, but `dvc repro` would still have it to do.
-        targets += [f"relate@{name}" for name in datasets if name in params.text]
+        targets += [f"relate@{name}" for name, text in params.text.items() if text.dataset in datasets]
         targets += [f"{stage}@{name}" for name in datasets for stage in ("compare", "tabulate")]
     return targets
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from irllrec.data.storage import write_text
 from repro.cell_requests import TEXT_FREE, CellRequest, checked, entry_of
@@ -12,6 +12,10 @@ from repro.errors import ReproError
 from repro.layout import Layout, text_sources
 from repro.params_file import ParamsFile, dump_yaml, read_yaml
 from repro.presets import use_published
+from repro.text_views import entry_name, in_order, made_entry, view_of
+
+if TYPE_CHECKING:
+    from repro.params import Params
 
 __all__ = [
     "CellRequest",
@@ -48,7 +52,8 @@ def ensure_cells(layout: Layout, requests: Sequence[CellRequest], *, write: bool
         file = ParamsFile(layout.params)
         cells = file.content["cells"]
         for request in missing:
-            inputs = cell_inputs(request.dataset, request.backbone, request.objective)
+            _add_text(file, params, request)
+            inputs = cell_inputs(request)
             file.insert("cells", request.key, entry_of(request, cells, inputs))
         file.save()
     return list(dict.fromkeys(request.key for request in wanted))
@@ -129,21 +134,30 @@ def remove_dataset(layout: Layout, name: str) -> None:
     remove(layout, [key for key, cell in params.cells.items() if cell.dataset == name])
     file = ParamsFile(layout.params)
     file.delete("datasets", name)
-    file.delete("text", name)
+    entries = [entry for entry, text in params.text.items() if text.dataset == name]
+    for entry in entries:
+        file.delete("text", entry)
     file.save()
-    stages = ("prepare", "summarize", "embed", "relate", "compare", "tabulate")
-    _forget_stages(layout, [f"{stage}@{name}" for stage in stages])
+    stages = [f"{stage}@{name}" for stage in ("prepare", "compare", "tabulate")]
+    stages += [f"{stage}@{entry}" for entry in entries for stage in ("summarize", "embed", "relate")]
+    _forget_stages(layout, stages)
 
 
 def _with_sources(name: str, text: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an entry of ``text`` with the paths that DVC watches, each behind what chooses it."""
-    made = text_sources(name, text.get("summarizer", ""), text.get("embedder", ""))
-    order = ("summarizer", "summaries_from", "embedder", "vectors_from")
-    entry = {**made, **text}
-    return {field: entry.pop(field) for field in order if field in entry} | entry
+    """Return a data set's entry of ``text`` with the paths that DVC watches."""
+    made = text_sources(name, name, text.get("summarizer", ""), text.get("embedder", ""))
+    return in_order({"dataset": name, **made, **text})
 
 
-def cell_inputs(dataset: str, backbone: str, objective: str) -> str:
+def _add_text(file: ParamsFile, params: Params, request: CellRequest) -> None:
+    """Add the entry of ``text`` that a request reads and the file has not."""
+    view = view_of(request.drop, request.text)
+    made = made_entry(params, request.dataset, view) if view else None
+    if made is not None:
+        file.insert("text", *made)
+
+
+def cell_inputs(request: CellRequest) -> str:
     """Return what a cell reads beside the interactions, relative to the root: a file or a folder.
 
     A cell that reads no text names the training interactions, which it reads anyway: new text never
@@ -151,10 +165,11 @@ def cell_inputs(dataset: str, backbone: str, objective: str) -> str:
     """
     from irllrec.recommender import inputs_of
 
-    read = inputs_of(backbone, objective)
+    read = inputs_of(request.backbone, request.objective)
+    folder = f"data/text/{entry_name(request.dataset, view_of(request.drop, request.text))}"
     if "knowledge" in read:
-        return f"data/text/{dataset}" + ("" if "text" in read else "/knowledge.npz")
-    return f"data/text/{dataset}/vectors.npz" if "text" in read else f"data/prepared/{dataset}/train.npz"
+        return folder if "text" in read else f"{folder}/knowledge.npz"
+    return f"{folder}/vectors.npz" if "text" in read else f"data/prepared/{request.dataset}/train.npz"
 
 
 def _forget_stages(layout: Layout, stages: Sequence[str]) -> None:

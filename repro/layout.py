@@ -97,14 +97,17 @@ class Layout:
         return self.root / "runs" / dataset / backbone / variant
 
 
-def text_sources(name: str, summarizer: str, embedder: str) -> dict[str, str]:
-    """Return ``summaries_from`` and ``vectors_from`` of the text of the data set ``name``.
+def text_sources(name: str, dataset: str, summarizer: str, embedder: str) -> dict[str, str]:
+    """Return ``summaries_from`` and ``vectors_from`` of the entry ``name`` under ``text``.
 
     A field is left out where the path is the user's own: for summarizer ``pinned`` and embedder
     ``sentence-transformers``.
     """
-    texts = f"data/prepared/{name}/text.parquet"
-    summaries = {"extractive": texts, "upstream": texts}
-    vectors = {"lsa": f"data/text/{name}/summaries.jsonl", "vectors": f"data/prepared/{name}/vectors.npz"}
-    found = {"summaries_from": summaries.get(summarizer), "vectors_from": vectors.get(embedder)}
-    return {field: path for field, path in found.items() if path is not None}
+    found = {}
+    if summarizer != "pinned":
+        found["summaries_from"] = f"data/prepared/{dataset}/text.parquet"
+    if embedder == "vectors":
+        found["vectors_from"] = f"data/prepared/{dataset}/vectors.npz"
+    elif embedder != "sentence-transformers":
+        found["vectors_from"] = f"data/text/{name}/summaries.jsonl"
+    return found

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from repro.errors import ReproError
-from repro.layout import text_sources
+from repro.text_params import Name, OllamaEngine, Record, Text, check_texts, with_first_texts
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 Drop = Literal["IA", "PAIR", "TRAN", "ITM", "PROFILE", "GSL", "MOMENTUM", "NOISE", "TEXT", "COT"]
 Fidelity = Literal["code", "paper"]
-
-
-class Record(BaseModel):
-    """Base of every section: immutable, and unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Protocol(Record):
@@ -52,6 +44,7 @@ class Engine(Record):
     device: str = Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")
     workers: Literal["auto"] | Annotated[int, Field(ge=1)]
     checkpoint_seconds: float = Field(ge=0)
+    ollama: OllamaEngine = OllamaEngine()
 
 
 class Statistics(Record):
@@ -71,20 +64,6 @@ class Split(Record):
     how: Literal["given", "ratio", "time"]
     ratio: tuple[float, float, float] = (3, 1, 1)
     seed: int = 2023
-
-
-class Text(Record):
-    """How a data set's text becomes vectors.
-
-    ``summaries_from`` and ``vectors_from`` are the paths that the stages summarize and embed read,
-    relative to the checkout or absolute: DVC watches them, so every entry has both.
-    """
-
-    summarizer: Literal["extractive", "upstream", "pinned"]
-    summaries_from: str = ""
-    embedder: Literal["lsa", "vectors", "sentence-transformers"]
-    vectors_from: str = ""
-    dimension: int = Field(default=64, ge=1)
 
 
 class Dataset(Record):
@@ -111,9 +90,9 @@ class Generated(Record):
 class Override(Record):
     """Settings that hold for one cell only."""
 
-    backbone: dict[str, Any] = {}
-    objective: dict[str, Any] = {}
-    training: dict[str, Any] = {}
+    backbone: dict[str, Any] = Field(default_factory=dict)
+    objective: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
     fidelity: Fidelity | None = None
     turned: tuple[Annotated[str, Field(pattern=r"^D-(0[1-9]|1[0-2])$")], ...] = ()
     """Deviations turned the other way from the fidelity: docs/deviations.md."""
@@ -130,8 +109,15 @@ class Cell(Record):
     code: str | None = None
     backbone_code: str | None = None
     drop: tuple[Drop, ...] = ()
+    text: Name | None = None
+    """Another reading of the data set's texts: the entry ``text.DATASET-NAME``, or ``shuffled``."""
     settings: str = "default"
     override: Override = Override()
+
+    @property
+    def is_ablation(self) -> bool:
+        """Whether it leaves something out of another cell, or is fed another text."""
+        return bool(self.drop or self.text)
 
     @property
     def is_variation(self) -> bool:
@@ -141,7 +127,7 @@ class Cell(Record):
         """
         override = self.override
         turned = override.fidelity or override.turned or {"itm", "keep_coupled"} & set(override.objective)
-        return bool(self.drop) or (self.variant != self.objective and bool(turned))
+        return self.is_ablation or (self.variant != self.objective and bool(turned))
 
 
 class Params(Record):
@@ -153,7 +139,7 @@ class Params(Record):
     engine: Engine
     statistics: Statistics
     datasets: dict[Name, Dataset]
-    text: dict[Name, Text] = {}
+    text: dict[Name, Text] = Field(default_factory=dict)
     generated: dict[Name, Generated]
     backbones: dict[Name, dict[str, Any]]
     objectives: dict[Name, dict[str, Any]]
@@ -163,19 +149,7 @@ class Params(Record):
     @classmethod
     def _text_stands_apart(cls, content: Any) -> Any:
         """Copy each entry of ``text`` to its data set; DVC makes one text stage per entry there."""
-        if not isinstance(content, dict) or not isinstance(content.get("datasets"), dict):
-            return content
-        texts = content.get("text") or {}
-        datasets = dict(content["datasets"])
-        for name, dataset in datasets.items():
-            if isinstance(dataset, dict) and dataset.get("text") is not None:
-                raise ValueError(f"datasets.{name}.text should stand under `text` as {name}: move it there")
-        for name, entry in texts.items() if isinstance(texts, dict) else ():
-            if name not in datasets:
-                raise ValueError(f"text.{name} names no data set ({', '.join(datasets)}): remove it")
-            if isinstance(datasets[name], dict):
-                datasets[name] = {**datasets[name], "text": entry}
-        return {**content, "datasets": datasets, "text": texts}
+        return with_first_texts(content)
 
     def training_of(self, cell: Cell) -> Training:
         """Return the training settings of a cell: the section, its data set's entries, its own."""
@@ -197,20 +171,7 @@ class Params(Record):
 
     @model_validator(mode="after")
     def _texts_name_what_their_stages_read(self) -> Params:
-        for name, text in self.text.items():
-            made = text_sources(name, text.summarizer, text.embedder)
-            for field, chosen, path in (
-                ("summaries_from", f"summarizer {text.summarizer}", text.summaries_from),
-                ("vectors_from", f"embedder {text.embedder}", text.vectors_from),
-            ):
-                where = f"text.{name}.{field} is {repr(path) if path else 'missing'}"
-                if field in made and path != made[field]:
-                    raise ValueError(f"{where} and should be {made[field]}, which the {chosen} reads")
-                if field not in made and not _is_own_path(name, path):
-                    raise ValueError(
-                        f"{where}: the {chosen} reads {_OWN_SOURCES[field]}, so write its path there, "
-                        "relative to this file's folder or absolute"
-                    )
+        check_texts(self.text)
         return self
 
     @model_validator(mode="after")
@@ -245,18 +206,6 @@ class Params(Record):
                     "stand under `generated`"
                 )
         return self
-
-
-_OWN_SOURCES = {
-    "summaries_from": "a file of stored summaries",
-    "vectors_from": "the folder of a local model",
-}
-
-
-def _is_own_path(name: str, path: str) -> bool:
-    """Return whether ``path`` can be the user's own; DVC would not expand a ``~``."""
-    made = (f"data/prepared/{name}/", f"data/text/{name}/")
-    return bool(path) and not path.startswith("~") and not f"{posixpath.normpath(path)}/".startswith(made)
 
 
 def _check_training(where: str, section: Training, entries: Mapping[str, Any]) -> None:

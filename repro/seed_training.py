@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from irllrec.data.sampling import TripleSampler
     from irllrec.recommender import Recipe, Recommender
+    from irllrec.text.controls import Control
     from irllrec.training.attribution import Norms
     from irllrec.training.loop import Outcome, Progress, TrainingSettings
     from irllrec.types import Knowledge, NodeText
@@ -26,7 +27,8 @@ class SeedJob:
         recipe: What is trained.
         training: The training settings of the cell.
         seed: The run's seed.
-        random_text: Replace the text by random vectors of the same norms (``--drop TEXT``).
+        control: Replace the text vectors: ``random`` by vectors of the same norms (``--drop TEXT``),
+            ``shuffled`` by those of other users or other items; None keeps them.
         prepared: Folder with train.npz and valid.npz.
         vectors: Text vectors, or None where neither objective nor backbone reads any.
         knowledge: Facts about the items, or None where the backbone reads none.
@@ -41,7 +43,7 @@ class SeedJob:
     recipe: Recipe
     training: Mapping[str, Any]
     seed: int
-    random_text: bool
+    control: Control | None
     prepared: Path
     vectors: Path | None
     knowledge: Path | None
@@ -142,18 +144,15 @@ def _node_text(job: SeedJob) -> NodeText | None:
     import numpy as np
     import torch
 
-    from irllrec.seeding import stream
-    from irllrec.text.embeddings import load_text_vectors, random_like
+    from irllrec.text.controls import controlled
+    from irllrec.text.embeddings import load_text_vectors
     from irllrec.types import NodeText
 
     if job.vectors is None:
         return None
-    vectors = load_text_vectors(job.vectors)
+    vectors = controlled(load_text_vectors(job.vectors), job.control, job.seed)
     profile = np.concatenate([vectors.user_profile, vectors.item_profile])
     intent = np.concatenate([vectors.user_intent, vectors.item_intent])
-    if job.random_text:
-        profile = random_like(profile, stream(job.seed, "random-text", "profile"))
-        intent = random_like(intent, stream(job.seed, "random-text", "intent"))
     return NodeText(torch.from_numpy(profile).to(job.device), torch.from_numpy(intent).to(job.device))
 
 

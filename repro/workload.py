@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.layout import Layout
+from repro.text_views import text_entry
 
 if TYPE_CHECKING:
     from repro.params import Cell, Params
@@ -46,7 +47,8 @@ def estimate(
     touched = set(stale)
     stages: list[str] = []
     for name in datasets:
-        for stage, upstream in _data_stages(params, name, read).items():
+        entries = [entry for entry, text in params.text.items() if text.dataset == name]
+        for stage, upstream in _data_stages(params, name, entries, read).items():
             renewed = stage in touched or any(one in stages for one in upstream)
             stages += [stage] if renewed else []
     seconds: float | None = 0.0
@@ -69,29 +71,32 @@ def estimate(
     return Work(tuple(stages), None if seconds is None else seconds + overhead)
 
 
-def _data_stages(params: Params, dataset: str, read: Collection[str]) -> dict[str, tuple[str, ...]]:
+def _data_stages(
+    params: Params, dataset: str, entries: Sequence[str], read: Collection[str]
+) -> dict[str, tuple[str, ...]]:
     """Return the stages that make the data of a data set, those of text only where ``read`` needs them.
 
     Each is given with the stages that it reads, which stand before it.
     """
-    generate, prepare, summarize, embed, relate = (
-        f"{step}@{dataset}" for step in ("generate", "prepare", "summarize", "embed", "relate")
-    )
-    text = [stage for stage in (embed, relate) if stage in read and dataset in params.text]
-    return {
-        **({generate: ()} if dataset in params.generated else {}),
-        prepare: (generate,),
-        **({summarize: (prepare,)} if text else {}),
-        **dict.fromkeys(text, (prepare, summarize)),
-    }
+    generate, prepare = f"generate@{dataset}", f"prepare@{dataset}"
+    stages: dict[str, tuple[str, ...]] = {generate: ()} if dataset in params.generated else {}
+    stages[prepare] = (generate,)
+    for entry in entries:
+        summarize = f"summarize@{entry}"
+        text = [stage for step in ("embed", "relate") if (stage := f"{step}@{entry}") in read]
+        if text:
+            stages[summarize] = (prepare,)
+        stages |= dict.fromkeys(text, (prepare, summarize))
+    return stages
 
 
 def read_by(cell: Cell) -> list[str]:
     """Return the stages whose outputs a cell's training reads."""
-    outputs = {"vectors.npz": ("embed",), "knowledge.npz": ("relate",), cell.dataset: ("embed", "relate")}
-    is_text = cell.inputs.startswith("data/text/")
-    steps = outputs.get(cell.inputs.rpartition("/")[2], ()) if is_text else ()
-    return [f"{step}@{cell.dataset}" for step in ("prepare", *steps)]
+    prepare, entry = f"prepare@{cell.dataset}", text_entry(cell)
+    if entry is None:
+        return [prepare]
+    outputs = {"vectors.npz": ("embed",), "knowledge.npz": ("relate",), entry: ("embed", "relate")}
+    return [prepare, *(f"{step}@{entry}" for step in outputs.get(cell.inputs.rpartition("/")[2], ()))]
 
 
 def _earlier_seconds(layout: Layout, params: Params, key: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Text vectors of users and items: their stored form, their checks and their random control."""
+"""Text vectors of users and items: their stored form and their checks."""
 
 from __future__ import annotations
 
@@ -155,22 +155,3 @@ def unit_rows(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     wide = np.asarray(vectors, dtype=np.float64)
     norms = np.sqrt(np.einsum("nd,nd->n", wide, wide))[:, None]
     return np.divide(wide, norms, out=np.zeros_like(wide), where=norms > 0)
-
-
-def random_like(vectors: FloatArray, generator: np.random.Generator) -> FloatArray:
-    """Return vectors of random direction with the row norms of ``vectors``: the control for text.
-
-    Directions are uniform on the sphere; a zero row stays zero.
-
-    Args:
-        vectors: Shape (node, dim), float32.
-        generator: The stream to draw from, for example ``stream(seed, "random text", dataset)``.
-
-    Returns:
-        Shape (node, dim), float32.
-    """
-    wide = vectors.astype(np.float64)
-    norms = np.sqrt(np.einsum("nd,nd->n", wide, wide))[:, None]
-    directions = generator.standard_normal(vectors.shape)
-    lengths = np.sqrt(np.einsum("nd,nd->n", directions, directions))[:, None]
-    return (directions / np.maximum(lengths, np.finfo(np.float64).tiny) * norms).astype(np.float32)

@@ -84,7 +84,7 @@ def ablation_command(
     ablated = [
         named(asked.params, cell.dataset, cell.backbone, cell.variant)
         for cell in asked.params.cells.values()
-        if cell.drop and (cell.dataset, cell.backbone) in places
+        if cell.is_ablation and (cell.dataset, cell.backbone) in places
     ]
     if not ablated:
         raise ReproError("no ablation is in the grid: train one with `repro ablation --drop ITM`.")

@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     layout = Layout.find()
     settings = text_settings(layout, name)
-    prepared = layout.prepared(name)
+    prepared = layout.prepared(settings.dataset)
     ids = NodeIds(tuple(load_ids(prepared, "user")), tuple(load_ids(prepared, "item")))
     path = layout.text(name) / "summaries.jsonl"
     summaries = check_coverage(read_summaries(path), ids, str(path))

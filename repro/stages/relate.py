@@ -20,8 +20,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("dataset", help="a name under `text` in params.yaml")
     name = parser.parse_args(argv).dataset
     layout = Layout.find()
-    text_settings(layout, name)
-    prepared = layout.prepared(name)
+    settings = text_settings(layout, name)
+    prepared = layout.prepared(settings.dataset)
     ids = NodeIds(tuple(load_ids(prepared, "user")), tuple(load_ids(prepared, "item")))
     path = layout.text(name) / "summaries.jsonl"
     summaries = check_coverage(read_summaries(path), ids, str(path))

@@ -14,6 +14,7 @@ from irllrec.text.extractive import summarize_extractively
 from irllrec.text.leakage import check_no_leakage
 from irllrec.text.records import ROLES, NodeIds, Summary, write_summaries
 from irllrec.text.summaries import replay_summaries, summarize_from_upstream
+from irllrec.text.titles import summarize_by_titles
 from repro.layout import Layout
 from repro.params import Text
 from repro.stages.entry import run
@@ -29,7 +30,7 @@ def main(argv: list[str]) -> None:
     name = parser.parse_args(argv).dataset
     layout = Layout.find()
     settings = text_settings(layout, name)
-    prepared = layout.prepared(name)
+    prepared = layout.prepared(settings.dataset)
     ids = NodeIds(tuple(load_ids(prepared, "user")), tuple(load_ids(prepared, "item")))
     summaries = summarize(layout, settings, prepared, ids)
     held_out = {word: load_split(prepared, split) for word, split in HELD_OUT.items()}
@@ -42,8 +43,10 @@ def summarize(layout: Layout, settings: Text, prepared: Path, ids: NodeIds) -> l
     """Return one summary a node, users first, by the summarizer that ``settings`` name."""
     if settings.summarizer == "pinned":
         return replay_summaries(layout.root / settings.summaries_from, ids)
-    rows = load_texts(prepared)
-    substitutes = summarize_extractively(gather(rows, load_split(prepared, "train")), ids)
+    rows, train = load_texts(prepared), load_split(prepared, "train")
+    if settings.summarizer == "titles":
+        return summarize_by_titles(rows, train, ids)
+    substitutes = summarize_extractively(gather(rows, train), ids)
     if not any(summary.profile for summary in substitutes):
         raise TextError(
             f"{prepared / 'text.parquet'} holds no text that training may see: import texts with "

@@ -1,4 +1,4 @@
-"""The text settings of a data set, as the stages summarize and embed read them."""
+"""One entry of the section ``text``, as the stages summarize, embed and relate read it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,12 @@ def text_settings(layout: Layout, name: str) -> Text:
     """Return ``text.<name>`` of params.yaml.
 
     Raises:
-        ReproError: If the data set is unknown or has no text settings.
+        ReproError: If there is no such entry.
     """
-    datasets = load_params(layout.params).datasets
-    if name not in datasets:
-        known = ", ".join(datasets) or "none"
-        raise ReproError(f"{layout.params}: {name!r} is not under `datasets`; there are {known}.")
-    settings = datasets[name].text
-    if settings is None:
+    texts = load_params(layout.params).text
+    if name not in texts:
         raise ReproError(
-            f"{layout.params}: {name!r} is not under `text`: name its summarizer and embedder there, "
-            "or run only the variant base."
+            f"{layout.params}: {name!r} is not under `text` ({', '.join(texts) or 'nothing is'}): name its "
+            "summarizer and embedder there, or run only the variant base."
         )
-    return settings
+    return texts[name]

@@ -21,6 +21,7 @@ from repro.params import Cell, Params, load_params
 from repro.seed_training import SeedJob, SeedResult, train_seed
 from repro.simple_training import train_seeds
 from repro.stages.entry import run
+from repro.text_views import control_of, text_entry, view_of
 
 if TYPE_CHECKING:
     from irllrec.recommender import Recipe
@@ -69,14 +70,17 @@ def plan(layout: Layout, params: Params, key: str, cell: Cell, folder: Path) -> 
     training = params.training_of(cell).model_dump()
     prepared = layout.prepared(cell.dataset)
     read = inputs_of(recipe.backbone, recipe.objective)
-    vectors = layout.vectors(cell.dataset) if "text" in read else None
-    knowledge = layout.knowledge(cell.dataset) if "knowledge" in read else None
+    entry = text_entry(cell) or cell.dataset
+    vectors = layout.vectors(entry) if "text" in read else None
+    knowledge = layout.knowledge(entry) if "knowledge" in read else None
+    control = control_of(cell.drop, cell.text)
     inputs = [path for path in (prepared / "train.npz", prepared / "valid.npz", vectors, knowledge) if path]
     data = provenance.sha256_of_json([provenance.sha256_of_file(path) for path in inputs])
     identity = provenance.sha256_of_json(
         {
             "recipe": _plain(recipe),
             "drop": sorted(cell.drop),
+            "control": control,
             "training": training,
             "data": data,
             "code": _code_hash(layout),
@@ -87,7 +91,7 @@ def plan(layout: Layout, params: Params, key: str, cell: Cell, folder: Path) -> 
             recipe=recipe,
             training=training,
             seed=seed,
-            random_text="TEXT" in cell.drop,
+            control=control,
             prepared=prepared,
             vectors=vectors,
             knowledge=knowledge,
@@ -147,6 +151,7 @@ def _run_record(
         "objective": cell.objective,
         "variant": cell.variant,
         "drop": list(cell.drop),
+        "text_view": view_of(cell.drop, cell.text),
         "fidelity": None if tuning else recipe["fidelity"],
         "turned": recipe["turned"],
         "itm": _itm_form(job.recipe),

@@ -146,7 +146,7 @@ def trial_cell(params: Params, request: CellRequest, settings: Mapping[str, Valu
     """Return the cell of a trial: the plain cell, as faithful to the release as it is, other settings."""
     there = params.cells.get(request.key)
     kept = variation_of(there.override.model_dump(exclude_unset=True)) if there else {}
-    inputs = cell_inputs(request.dataset, request.backbone, request.objective)
+    inputs = cell_inputs(request)
     entry = entry_of(request.plain, {}, inputs) | {"override": merged(override_of(settings), kept)}
     return Cell.model_validate(entry)
 

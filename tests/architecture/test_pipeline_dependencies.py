@@ -24,6 +24,8 @@ CARRIERS = {
     "repro.params",
     "repro.provenance",
     "repro.stages.entry",
+    "repro.text_params",
+    "repro.text_views",
 }
 """Modules that carry values, name paths, refuse files or tell of failures, and compute no number."""
 

@@ -58,11 +58,11 @@ def test_a_data_set_is_added_with_the_paths_that_its_text_is_made_from(checkout:
     add_dataset(checkout, "movie", {**AMAZON, "text": {"embedder": "lsa", "summarizer": "extractive"}})
     written = checkout.params.read_text()
     assert (
-        "  amazon: {summarizer: upstream, summaries_from: data/prepared/amazon/text.parquet, "
+        "  amazon: {dataset: amazon, summarizer: upstream, summaries_from: data/prepared/amazon/text.parquet, "
         "embedder: vectors, vectors_from: data/prepared/amazon/vectors.npz}\n"
     ) in written
     assert (
-        "  movie: {summarizer: extractive, summaries_from: data/prepared/movie/text.parquet, "
+        "  movie: {dataset: movie, summarizer: extractive, summaries_from: data/prepared/movie/text.parquet, "
         "embedder: lsa, vectors_from: data/text/movie/summaries.jsonl}\n"
     ) in written
 

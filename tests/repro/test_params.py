@@ -42,7 +42,8 @@ def test_text_settings_reach_the_data_set_they_name() -> None:
         ("demo-lightgcn-base:", "demo-base:", "cells.demo-base should be called demo-lightgcn-base"),
         ("code: irllrec/objectives/base.py", "code: other.py", "should be irllrec/objectives/base.py"),
         ("origin: generated", "origin: fetched", "datasets.demo has origin 'fetched'"),
-        ("text:\n  demo:", "text:\n  dem:", "text.dem names no data set"),
+        ("text:\n  demo:", "text:\n  dem:", "text.dem is of the data set demo: call it demo"),
+        ("{dataset: demo, summ", "{dataset: dem, summ", "text.demo names no data set"),
         (
             "    seeds:",
             "    text: {summarizer: extractive, embedder: lsa}\n    seeds:",

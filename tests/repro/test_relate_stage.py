@@ -125,10 +125,10 @@ def test_a_backbone_that_reads_text_itself_is_trained_under_base(summarized: Lay
 
 
 def test_a_cell_watches_what_it_reads() -> None:
-    assert cell_inputs("demo", "kgin", "base") == "data/text/demo/knowledge.npz"
-    assert cell_inputs("demo", "kgin", "irllrec") == "data/text/demo"
-    assert cell_inputs("demo", "alpharec", "base") == "data/text/demo/vectors.npz"
-    assert cell_inputs("demo", "lightgcn", "base") == "data/prepared/demo/train.npz"
+    assert cell_inputs(CellRequest("demo", "kgin", "base")) == "data/text/demo/knowledge.npz"
+    assert cell_inputs(CellRequest("demo", "kgin", "irllrec")) == "data/text/demo"
+    assert cell_inputs(CellRequest("demo", "alpharec", "base")) == "data/text/demo/vectors.npz"
+    assert cell_inputs(CellRequest("demo", "lightgcn", "base")) == "data/prepared/demo/train.npz"
 
 
 @pytest.mark.parametrize(("backbone", "what"), [("alpharec", "text"), ("kgin", "a knowledge graph")])

@@ -49,8 +49,8 @@ def prepared(layout: Layout) -> Layout:
 
 def _set_text(layout: Layout, **settings: object) -> None:
     params = yaml.safe_load(layout.params.read_text(encoding="utf-8"))
-    made = text_sources("demo", str(settings["summarizer"]), str(settings["embedder"]))
-    params["text"]["demo"] = {**made, **settings}
+    made = text_sources("demo", "demo", str(settings["summarizer"]), str(settings["embedder"]))
+    params["text"]["demo"] = {"dataset": "demo", **made, **settings}
     layout.params.write_text(yaml.safe_dump(params), encoding="utf-8")
 
 

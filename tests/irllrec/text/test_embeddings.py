@@ -11,13 +11,13 @@ import pytest
 from irllrec.data.storage import write_arrays
 from irllrec.errors import DataError, TextError
 from irllrec.seeding import stream
+from irllrec.text.controls import random_like
 from irllrec.text.embeddings import (
     ARRAY_NAMES,
     TextVectors,
     check_node_counts,
     load_text_vectors,
     normalise_rows,
-    random_like,
     save_text_vectors,
 )
 from irllrec.text.lsa import embed_by_lsa
