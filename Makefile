@@ -22,7 +22,7 @@ demo: setup
 	@$(BIN)/repro demo
 
 test: setup lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 lint: setup
 	$(BIN)/ruff check .
