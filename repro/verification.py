@@ -217,9 +217,13 @@ def _judgement(
 
 
 def _interval(cell: CellResult, metric: str, params: Params) -> tuple[tuple[float, float] | None, str]:
-    """Return the interval of our mean and what it is over: seeds, or users where there is one seed."""
+    """Return the interval of our mean and what it is over: seeds, or users where seeds cannot differ.
+
+    They cannot with one seed, and a model that draws nothing, such as EASE, is the same under all.
+    """
     values, section = cell.values(metric), params.statistics
-    bounds = seed_interval(values.mean(axis=1), section.alpha)
+    differ = bool((values != values[:1]).any())
+    bounds = seed_interval(values.mean(axis=1), section.alpha) if differ else None
     if bounds is not None:
         return bounds, "seeds"
     if values.shape[1] < 2:

@@ -32,7 +32,7 @@ class Verified:
         ours: Mean over seeds and users; None where it is missing here.
         seed_count: 0 where it is missing here.
         interval: Over ``interval_over``; None where there is none.
-        interval_over: ``seeds``, or ``users`` with one seed.
+        interval_over: ``seeds``, or ``users`` with one seed or where all seeds are equal.
         published: None where no paper has the cell.
         source: Of the published value.
         effect_ratio, delta_ri: Of the gain over base; None where there is none to compare.
@@ -158,7 +158,9 @@ def _interval(row: Verified) -> str:
     if row.interval is None:
         return ABSENT
     bounds = f"[{row.interval[0]:.4f}, {row.interval[1]:.4f}]"
-    return bounds if row.interval_over == "seeds" else f"one seed; users {bounds}"
+    if row.interval_over == "seeds":
+        return bounds
+    return f"{'one seed' if row.seed_count == 1 else 'same in every seed'}; users {bounds}"
 
 
 def _counts(rows: Sequence[Verified]) -> str:

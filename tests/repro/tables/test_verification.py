@@ -8,6 +8,7 @@ import io
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -129,6 +130,19 @@ def test_one_seed_is_told_as_such_and_its_interval_decides_nothing(project):
     assert row["low"] < row["published"] < row["high"]
     assert row["verdict"] == "contradicted"
     assert "one seed; users [" in render(table, "md")
+
+
+def test_a_model_without_randomness_gets_no_empty_interval_over_seeds(project):
+    """Three equal seeds, as EASE gives them: the interval is that over users."""
+    _, cells = project
+    cell = cells["demo/lightgcn/base"]
+    values = np.repeat(cell.values("recall@20")[:1], len(cell.seeds), axis=0)
+    equal = dataclasses.replace(cell, _stored={"recall@20": values})
+    table, rows = verified(project, {"demo/lightgcn/base": 0.5}, cells={equal.name: equal})
+    row = rows["demo/lightgcn/base"]
+    assert row["interval_over"] == "users"
+    assert row["low"] < row["ours"] < row["high"]
+    assert "same in every seed; users [" in render(table, "md")
 
 
 def test_the_ranking_of_methods_is_compared_on_each_data_set(project):
