@@ -37,7 +37,9 @@ def written_project(tmp_path_factory):
     params["statistics"] |= {"bootstrap_samples": 500, "randomisation_samples": 500}
     demo = params["datasets"]["demo"]
     params["datasets"] = {"demo": demo, "shop": {**demo, "origin": "imported"}}
-    params["text"]["shop"] = params["text"]["demo"] | text_sources("shop", "extractive", "lsa")
+    params["text"]["shop"] = {**params["text"]["demo"], "dataset": "shop"} | text_sources(
+        "shop", "shop", "extractive", "lsa"
+    )
     params["cells"] = {}
     for dataset, variants in (("demo", SKILL), ("shop", ("base", "irllrec"))):
         for variant in variants:
