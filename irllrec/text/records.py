@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from irllrec.data.storage import write_text
 from irllrec.errors import TextError
+from irllrec.text.exports import read_export
 
 Role = Literal["user", "item"]
 ROLES: tuple[Role, ...] = ("user", "item")
@@ -36,6 +37,8 @@ class Summary:
         template: Name of the sentence or prompt template.
         model: Name of the language model, if any.
         options: Settings of the summarizer.
+        reply: What is known of a language model's reply: digest of the model, hash of the template,
+            attempt and its seed, token counts, done reason, server version.
     """
 
     role: Role
@@ -51,6 +54,7 @@ class Summary:
     template: str | None = None
     model: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    reply: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,25 +79,44 @@ def hash_texts(texts: Iterable[str]) -> str:
 
 def write_summaries(path: Path, summaries: Iterable[Summary]) -> None:
     """Write one JSON line a summary, atomically."""
-    lines = [json.dumps(asdict(summary), ensure_ascii=False, allow_nan=False) for summary in summaries]
-    write_text(path, "".join(f"{line}\n" for line in lines))
+    write_text(path, "".join(f"{line}\n" for line in summary_lines(summaries)))
+
+
+def summary_lines(summaries: Iterable[Summary]) -> list[str]:
+    """Return the summaries as they stand in a file, one JSON text each."""
+    return [json.dumps(asdict(summary), ensure_ascii=False, allow_nan=False) for summary in summaries]
 
 
 def read_summaries(path: Path) -> list[Summary]:
-    """Return the summaries of a JSONL file in its order.
+    """Return the summaries of a JSONL file in its order; a compressed one is an export.
 
     Raises:
         TextError: Naming the file and the line that is not a summary record.
     """
+    if path.suffix == ".gz":
+        return parse_summaries(read_export(path).lines, path, first_line=2)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
         raise TextError(
             f"{path} is missing: run the stage summarize first, for example with `dvc repro`."
         ) from None
     except UnicodeDecodeError as error:
         raise TextError(f"{path} is not UTF-8 ({error.reason}): store it as UTF-8.") from None
-    return [_parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    return parse_summaries(lines, path)
+
+
+def parse_summaries(lines: Iterable[str], path: Path, first_line: int = 1) -> list[Summary]:
+    """Return the summaries of JSON lines; ``path`` and the line are named in errors.
+
+    Raises:
+        TextError: If a line is not a summary record.
+    """
+    return [
+        _parse(line, f"{path}, line {number}")
+        for number, line in enumerate(lines, first_line)
+        if line.strip()
+    ]
 
 
 def check_coverage(summaries: Iterable[Summary], ids: NodeIds, source: str) -> list[Summary]:
