@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from irllrec.data.raw import disk_errors
@@ -22,15 +22,17 @@ FIRST_WAIT_SECONDS = 0.5
 REDIRECT_LIMIT = 5
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
-_CHUNK = 1 << 18
-_TEMPORARY_CODES = frozenset({408, 425, 429, 500, 502, 503, 504})
+CHUNK = 1 << 18
+TEMPORARY_CODES = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+_T = TypeVar("_T")
 
 Advance = Callable[[int], None]
 """Called with the number of bytes that are there after each step."""
 
 
-class _TryAgainError(Exception):
-    """Internal: the attempt failed in a way that another may not."""
+class TryAgainError(Exception):
+    """An attempt failed in a way that another may not."""
 
 
 def obtain(
@@ -107,48 +109,78 @@ def _copy(origin: Path, file: SourceFile, target: Path, report: Advance) -> None
         raise DataError(f"{origin} is refused: it has {size:,} bytes, more than {file.size_limit:,}.")
     done = 0
     with origin.open("rb") as source, target.open("wb") as copy:
-        while chunk := source.read(_CHUNK):
+        while chunk := source.read(CHUNK):
             copy.write(chunk)
             done += len(chunk)
             report(done)
 
 
 def _download(url: str, file: SourceFile, target: Path, report: Advance) -> None:
+    with open_client() as client:
+        patiently(url, lambda: _attempt(client, url, file, target, report))
+
+
+def open_client() -> httpx.Client:
+    """Return a client that follows a few redirects and asks http(s) addresses only."""
     import httpx
 
-    timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
-    with httpx.Client(
-        timeout=timeout,
+    return httpx.Client(
+        timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
         follow_redirects=True,
         max_redirects=REDIRECT_LIMIT,
         event_hooks={"request": [_check]},
-    ) as client:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                _attempt(client, url, file, target, report)
-                return
-            except (_TryAgainError, httpx.TransportError) as error:
-                if isinstance(error, httpx.UnsupportedProtocol):
-                    raise ReproError(f"{url} leads to something that is not http(s): {_OTHER}") from None
-                if attempt == ATTEMPTS:
-                    why = str(error).strip() or type(error).__name__
-                    raise ReproError(
-                        f"{url} could not be read in {ATTEMPTS} attempts ({why}): check the connection and "
-                        f"run the same command again, it goes on where it stopped; {_OTHER}"
-                    ) from None
-                time.sleep(FIRST_WAIT_SECONDS * 2 ** (attempt - 1))
-            except httpx.TooManyRedirects:
-                raise ReproError(f"{url} redirects more than {REDIRECT_LIMIT} times: {_OTHER}") from None
-            except httpx.InvalidURL as error:
-                raise ReproError(f"{url} is not a valid URL ({error}): check --from.") from None
+    )
 
 
-_OTHER = "name a mirror folder or URL with --from."
+def patiently(url: str, attempt: Callable[[], _T]) -> _T:
+    """Return what ``attempt`` returns, making up to five with growing waits between them.
+
+    Raises:
+        ReproError: If the last attempt failed too, or ``url`` redirects for ever or astray.
+    """
+    import httpx
+
+    for number in range(1, ATTEMPTS + 1):
+        try:
+            return attempt()
+        except httpx.UnsupportedProtocol:
+            raise ReproError(f"{url} leads to something that is not http(s): {OTHER}") from None
+        except httpx.TooManyRedirects:
+            raise ReproError(f"{url} redirects more than {REDIRECT_LIMIT} times: {OTHER}") from None
+        except httpx.InvalidURL as error:
+            raise ReproError(f"{url} is not a valid URL ({error}): check --from.") from None
+        except (TryAgainError, httpx.TransportError) as error:
+            reason = str(error).strip() or type(error).__name__
+        if number < ATTEMPTS:
+            time.sleep(FIRST_WAIT_SECONDS * 2 ** (number - 1))
+    raise ReproError(
+        f"{url} could not be read in {ATTEMPTS} attempts ({reason}): check the connection and run the same "
+        f"command again, it goes on where it stopped; {OTHER}"
+    )
+
+
+OTHER = "name a mirror folder or URL with --from."
 
 
 def _check(request: httpx.Request) -> None:
     if request.url.scheme not in ("http", "https"):
-        raise ReproError(f"{request.url} is not http(s): {_OTHER}")
+        raise ReproError(f"{request.url} is not http(s): {OTHER}")
+
+
+def check_answer(url: str, response: httpx.Response) -> None:
+    """Refuse an answer that is no content, or that came unencrypted where ``url`` is not.
+
+    Raises:
+        TryAgainError: If the server is in trouble that may pass.
+        ReproError: For any other answer than 200, 206 and 416.
+    """
+    code = response.status_code
+    if code in TEMPORARY_CODES:
+        raise TryAgainError(f"the server answered {code}")
+    if code not in (200, 206, 416):
+        raise ReproError(f"{url} cannot be read, the server answered {code}: {OTHER}")
+    if urlsplit(url).scheme == "https" and response.url.scheme != "https":
+        raise ReproError(f"{url} redirects to the unencrypted {response.url}: {OTHER}")
 
 
 def _attempt(client: httpx.Client, url: str, file: SourceFile, target: Path, report: Advance) -> None:
@@ -161,35 +193,30 @@ def _attempt(client: httpx.Client, url: str, file: SourceFile, target: Path, rep
     if have:
         headers["Range"] = f"bytes={have}-"
     with client.stream("GET", url, headers=headers) as response:
+        check_answer(url, response)
         code = response.status_code
         if code == 416:
             target.unlink(missing_ok=True)
-            raise _TryAgainError("the server refused to continue")
-        if code in _TEMPORARY_CODES:
-            raise _TryAgainError(f"the server answered {code}")
-        if code not in (200, 206):
-            raise ReproError(f"{url} cannot be read, the server answered {code}: {_OTHER}")
-        if urlsplit(url).scheme == "https" and response.url.scheme != "https":
-            raise ReproError(f"{url} redirects to the unencrypted {response.url}: {_OTHER}")
+            raise TryAgainError("the server refused to continue")
         if code == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             target.unlink(missing_ok=True)
-            raise _TryAgainError("the server sent another part than was asked for")
+            raise TryAgainError("the server sent another part than was asked for")
         done = have if code == 206 else 0
         with target.open("ab" if done else "wb") as handle:
-            for chunk in _capped(response, url, file.size_limit - done):
+            for chunk in capped(response, url, file.size_limit - done):
                 handle.write(chunk)
                 done += len(chunk)
                 report(done)
     if file.bytes is not None and done < file.bytes:
-        raise _TryAgainError(f"only {done:,} of {file.bytes:,} bytes came")
+        raise TryAgainError(f"only {done:,} of {file.bytes:,} bytes came")
 
 
-def _capped(response: httpx.Response, url: str, room: int) -> Iterator[bytes]:
+def capped(response: httpx.Response, url: str, room: int) -> Iterator[bytes]:
     """Yield the body as it arrives, unbuffered so that a break loses nothing, refusing what exceeds ``room`` bytes."""
     for chunk in response.iter_raw():
         room -= len(chunk)
         if room < 0:
             raise DataError(
-                f"{url} is refused: it sends more bytes than the file has; fetch it again, or {_OTHER}"
+                f"{url} is refused: it sends more bytes than the file has; fetch it again, or {OTHER}"
             )
         yield chunk

@@ -5,59 +5,142 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from irllrec.data.raw import RawTable, atomic_folder, disk_errors, write_raw
+from irllrec.data.raw import (
+    RawTable,
+    atomic_folder,
+    disk_errors,
+    hash_file,
+    read_manifest,
+    read_table,
+    write_raw,
+)
 from irllrec.data.reading import PairMatrix, read_matrix
 from irllrec.errors import DataError
 from repro.download import Advance, mirror_address, obtain
 from repro.layout import Layout
+from repro.params import Params
 from repro.sources import PublishedDataset, Sources, load_sources
 from repro.stages.entry import VERBOSITY
+from repro.text_archive import TextFiles, UpstreamText, obtain_text, read_text
 
 MADE_BY = "irllrec-repro fetch 1"
 SEEDS = (2023, 2024, 2025)
+TEXT = {"summarizer": "upstream", "embedder": "vectors"}
 
 
-def fetch(layout: Layout, name: str, mirror: str | None = None, *, replace: bool = False) -> dict[str, Any]:
-    """Make ``data/raw/<name>`` from upstream files and return the hashes of these.
+@dataclass(frozen=True)
+class Fetched:
+    """What a fetch brought.
 
-    Every file is checked against its pins before the first one is opened. Partial downloads stay in
-    ``data/raw/.<name>.partial`` until the data set is in place.
+    Attributes:
+        lines: A sentence for each file: its size, its hash, and how this was checked.
+        remarks: What the user should know beside.
+        text: Whether profiles and vectors came.
+        added: Whether they were added to matrices that were here.
+    """
+
+    lines: list[str]
+    remarks: list[str] = field(default_factory=list)
+    text: bool = False
+    added: bool = False
+
+
+def fetch(
+    layout: Layout, name: str, mirror: str | None = None, *, text: bool = False, replace: bool = False
+) -> Fetched:
+    """Make ``data/raw/<name>`` from upstream files, all of it or nothing.
+
+    Every file is checked before the first one is opened: matrices against their pins, texts against
+    the archive's size and checksums, and against the hashes that an earlier fetch recorded. Partial
+    downloads stay in ``data/raw/.<name>.partial`` until the data set is in place.
 
     Args:
         layout: The checkout.
         name: A data set of data/sources.yaml.
         mirror: A folder or URL to take the files from; None is their public address.
+        text: Also take the published profiles and their vectors. Matrices that are here already, with
+            no text, are kept and the text is added.
         replace: Whether an existing data set may be replaced.
 
     Raises:
-        ReproError: If the name is unknown or a file cannot be reached.
-        DataError: If a file is corrupt, unsafe or not the matrix it should be, or the disk is full.
+        ReproError: If the name is unknown, has no published text, or a file cannot be reached.
+        DataError: If a file is corrupt, unsafe or not what it should be, or the disk is full.
     """
     sources = load_sources(layout.sources)
     dataset = sources.dataset(name)
+    if text:
+        sources.text_archive(name)
     raw = layout.raw(name)
-    if raw.exists() and not replace:
+    added = text and raw.exists() and not replace
+    if raw.exists() and not (replace or added):
         raise DataError(f"{raw} exists already: add --replace to fetch it again.")
+    if added:
+        _check_extensible(raw, dataset)
     partial = raw.parent / f".{name}.partial"
     with disk_errors(partial):
         partial.mkdir(parents=True, exist_ok=True)
     try:
-        found = _obtain_all(sources, name, mirror, partial)
+        found = {} if added else _obtain_all(sources, name, mirror, partial)
+        files = _obtain_text(sources, name, mirror, partial, raw) if text else None
     finally:
         with contextlib.suppress(OSError):
             partial.rmdir()  # stays while it holds a part
-    matrices = {split: read_matrix(partial / file.name) for split, file in dataset.files.by_split().items()}
-    _check_shape(name, dataset, matrices)
-    _place(raw, sources, name, matrices, found, replace=replace)
+    if added:
+        table, manifest = read_table(raw), read_manifest(raw)  # counts and hashes are made again
+    else:
+        table, manifest = _read_matrices(sources, name, partial, found)
+    upstream = read_text(files, dataset.shape) if files else None
+    _place(raw, table, manifest, upstream, replace=replace or added)
     shutil.rmtree(partial, ignore_errors=True)
-    return found
+    remarks = upstream.remarks if upstream else []
+    return Fetched(_lines(found, files), remarks, text=text, added=added)
+
+
+def _lines(found: dict[str, Any], files: TextFiles | None) -> list[str]:
+    checked = [(split, file, "verified") for split, file in found.items()]
+    if files is not None:
+        how = "as recorded at the first fetch" if files.recorded else "recorded"
+        checked += [
+            (kind.replace("_", " "), file, f"{how}, not pinned")
+            for kind, file in files.source["files"].items()
+        ]
+    return [
+        f"{what}: {file['path']}, {file['bytes']:,} bytes, sha256 {file['sha256']}: {how}"
+        for what, file, how in checked
+    ]
+
+
+def _check_extensible(raw: Path, dataset: PublishedDataset) -> None:
+    """Refuse to add text to anything but the unchanged matrices of an earlier fetch."""
+    manifest = read_manifest(raw)
+    shape = (manifest.get("user_count"), manifest.get("item_count"))
+    if manifest.get("origin") != "fetched" or shape != (dataset.shape.users, dataset.shape.items):
+        raise DataError(f"{raw} does not hold the published matrices: add --replace to fetch them with text.")
+    if "text_source" in manifest:
+        raise DataError(f"{raw} has its text already: add --replace to fetch all of it again.")
+    for file, wanted in manifest["files"].items():
+        if not (raw / file).is_file() or hash_file(raw / file) != wanted:
+            raise DataError(
+                f"{raw / file} was changed after it was made: add --replace to fetch all of it again."
+            )
+
+
+def _obtain_text(sources: Sources, name: str, mirror: str | None, partial: Path, raw: Path) -> TextFiles:
+    recorded: dict[str, Any] = {}
+    with contextlib.suppress(DataError):  # a folder without a readable manifest has recorded nothing
+        recorded = read_manifest(raw).get("text_source", {})
+    return obtain_text(
+        sources, name, mirror, partial, recorded=recorded, progress=_progress, say=_say_on_stderr
+    )
 
 
 def _obtain_all(sources: Sources, name: str, mirror: str | None, partial: Path) -> dict[str, Any]:
@@ -92,15 +175,13 @@ def _check_shape(name: str, dataset: PublishedDataset, matrices: dict[str, PairM
         raise DataError(f"{name}: a pair stands in two of the matrices: check data/sources.yaml.")
 
 
-def _place(
-    raw: Path,
-    sources: Sources,
-    name: str,
-    matrices: dict[str, PairMatrix],
-    found: dict[str, Any],
-    *,
-    replace: bool,
-) -> None:
+def _read_matrices(
+    sources: Sources, name: str, partial: Path, found: dict[str, Any]
+) -> tuple[RawTable, dict[str, Any]]:
+    """Return the interactions of the three matrices and what the manifest says of them."""
+    dataset = sources.datasets[name]
+    matrices = {split: read_matrix(partial / file.name) for split, file in dataset.files.by_split().items()}
+    _check_shape(name, dataset, matrices)
     table = RawTable(
         np.concatenate([matrix.users for matrix in matrices.values()]),
         np.concatenate([matrix.items for matrix in matrices.values()]),
@@ -108,7 +189,6 @@ def _place(
             [np.full(len(matrix.users), split, dtype=object) for split, matrix in matrices.items()]
         ),
     )
-    dataset = sources.datasets[name]
     manifest = {
         "name": name,
         "origin": "fetched",
@@ -121,8 +201,18 @@ def _place(
         "made_by": MADE_BY,
         "duplicates_removed": sum(matrix.duplicates_removed for matrix in matrices.values()),
     }
+    return table, manifest
+
+
+def _place(
+    raw: Path, table: RawTable, manifest: dict[str, Any], upstream: UpstreamText | None, *, replace: bool
+) -> None:
     with atomic_folder(raw, replace=replace) as folder:
-        write_raw(folder, table, manifest=manifest)
+        if upstream is None:
+            write_raw(folder, table, manifest=manifest)
+            return
+        manifest = {**manifest, "text_source": upstream.source}
+        write_raw(folder, table, manifest=manifest, texts=upstream.records, vectors=upstream.vectors)
 
 
 @contextmanager
@@ -139,6 +229,26 @@ def _progress(title: str, total: int | None) -> Iterator[Advance]:
         yield lambda done: progress.update(task, completed=done)
 
 
-def grid_entry() -> dict[str, Any]:
-    """Return what a fetched data set is in params.yaml."""
-    return {"origin": "fetched", "split": {"how": "given"}, "seeds": list(SEEDS)}
+def _say_on_stderr(sentence: str) -> None:
+    if os.environ.get(VERBOSITY) != "quiet":
+        print(sentence, file=sys.stderr, flush=True)
+
+
+def grid_entry(params: Params, name: str, fetched: Fetched) -> dict[str, Any]:
+    """Return what a fetched data set is in params.yaml.
+
+    Where only text was added, the entry that is there keeps its seeds and training settings.
+    """
+    entry: dict[str, Any] = {"origin": "fetched", "split": {"how": "given"}, "seeds": list(SEEDS)}
+    known = params.datasets.get(name)
+    if fetched.added and known is not None:
+        entry |= known.model_dump(mode="json", include={"split", "seeds", "training"}, exclude_unset=True)
+    return entry | ({"text": dict(TEXT)} if fetched.text else {})
+
+
+def takes_published(params: Params, name: str, fetched: Fetched) -> bool:
+    """Return whether the cells shall get the published settings: not where others were chosen."""
+    settings = {cell.settings for cell in params.cells.values() if cell.dataset == name}
+    if not fetched.added or not settings:
+        return True
+    return "published" in settings and settings <= {"published", "default"}

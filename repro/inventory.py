@@ -12,7 +12,7 @@ def inventory(layout: Layout) -> tuple[list[tuple[str, ...]], list[str]]:
     """Return a row for every known data set, and notes on sources and licences.
 
     A row: name, source, size of its files, whether it is here (``verified`` means that every raw
-    file still has the hash of the manifest), whether it is in the grid, what it is.
+    file still has the hash of the manifest) and has text, whether it is in the grid, what it is.
     """
     sources = load_sources(layout.sources)
     datasets = load_params(layout.params).datasets
@@ -21,16 +21,16 @@ def inventory(layout: Layout) -> tuple[list[tuple[str, ...]], list[str]]:
         sizes = [file.bytes for file in published.files.by_split().values()]
         total = f"{sum(size or 0 for size in sizes) / 1e6:.1f} MB" + (" and more" if None in sizes else "")
         grid = "yes" if name in datasets else "no"
-        rows.append((name, published.source, total, raw_state(layout, name), grid, published.title))
+        rows.append((name, published.source, total, _state(layout, name), grid, published.title))
     for name, dataset in datasets.items():
         if name not in sources.datasets:
             rows.append(
-                (name, dataset.origin, "", raw_state(layout, name), "yes", _origin_words(dataset.origin))
+                (name, dataset.origin, "", _state(layout, name), "yes", _origin_words(dataset.origin))
             )
     notes = [
         f"{name}: {archive.title}; {sources.sources[archive.source].url}/{archive.file.name}, "
-        f"{(archive.file.bytes or 0) / 1e6:.0f} MB, hash recorded at first fetch; `repro data fetch` does "
-        "not take it yet."
+        f"{archive.size / 1e6:.0f} MB; `repro data fetch NAME --text` takes only the part of "
+        f"{', '.join(archive.datasets)} that is asked for; size pinned, hashes recorded at first fetch."
         for name, archive in sources.archives.items()
     ]
     for name, source in sources.sources.items():
@@ -40,6 +40,13 @@ def inventory(layout: Layout) -> tuple[list[tuple[str, ...]], list[str]]:
 
 def _origin_words(origin: str) -> str:
     return "embedded, with planted intents" if origin == "generated" else "your own files"
+
+
+def _state(layout: Layout, name: str) -> str:
+    state = raw_state(layout, name)
+    if state == "verified" and read_manifest(layout.raw(name))["counts"]["texts"]:
+        return f"{state}, with text"
+    return state
 
 
 def raw_state(layout: Layout, name: str) -> str:

@@ -55,10 +55,21 @@ def read_directory(archive: Spans) -> list[zipfile.ZipInfo]:
     """
     try:
         with zipfile.ZipFile(cast("IO[bytes]", _Window(archive))) as content:
-            return [info for info in content.infolist() if not info.is_dir()]
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error) as error:
+            return [info for info in content.infolist() if not info.filename.endswith("/")]
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        ValueError,
+        OverflowError,
+        struct.error,
+        _SeekError,
+    ) as error:
         reason = (str(error).splitlines() or ["unknown"])[0][:120]
         raise DataError(f"{archive.name} is not a readable zip ({reason}): {_FIX}") from None
+
+
+class _SeekError(OSError):
+    """What zipfile expects of a file that is asked for a place before its beginning."""
 
 
 class _Window:
@@ -79,7 +90,7 @@ class _Window:
     def seek(self, offset: int, whence: int = 0) -> int:
         position = (0, self.position, self.archive.size)[whence] + offset
         if position < 0:
-            raise ValueError("a place before its beginning")
+            raise _SeekError("a place before its beginning")
         self.position = position
         return position
 
@@ -174,8 +185,10 @@ def _is_whole(path: Path, member: Member) -> bool:
 def _content_start(archive: Spans, member: Member, called: str) -> int:
     """Return where a member's content begins: behind its own header, which only the header tells."""
     end = member.start + _LOCAL_HEADER.size
-    header = archive.read(member.start, min(end + _NAME_LIMIT, archive.size)) if member.start >= 0 else b""
-    if header[:4] != b"PK\3\4" or len(header) < _LOCAL_HEADER.size:
+    header = b""
+    if member.start >= 0 and end <= archive.size:
+        header = archive.read(member.start, min(end + _NAME_LIMIT, archive.size))
+    if header[:4] != b"PK\3\4":
         raise DataError(f"{called} is refused: there is nothing where the directory says it is; {_FIX}")
     _, _, flags, method, *_, name_size, extra_size = _LOCAL_HEADER.unpack_from(header)
     name = header[_LOCAL_HEADER.size :][:name_size].decode("utf-8" if flags & _UTF8 else "cp437", "replace")

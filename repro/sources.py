@@ -82,13 +82,52 @@ class PublishedDataset(_Entry):
         return self
 
 
+class Members(_Entry):
+    """How the files with profiles and with their vectors are called in each data set's folder."""
+
+    user_profiles: str
+    item_profiles: str
+    user_vectors: str
+    item_vectors: str
+
+    def by_kind(self) -> dict[str, str]:
+        return {
+            "user_profiles": self.user_profiles,
+            "item_profiles": self.item_profiles,
+            "user_vectors": self.user_vectors,
+            "item_vectors": self.item_vectors,
+        }
+
+
 class Archive(_Entry):
-    """A file that holds things for several data sets."""
+    """A zip with the texts of several data sets: a folder for each."""
 
     title: str
     source: str
     datasets: tuple[str, ...]
     file: SourceFile
+    members: Members
+    dimension: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _size_is_pinned(self) -> Archive:
+        if self.file.bytes is None:
+            raise ValueError(f"{self.file.name} has no bytes: add its size")
+        return self
+
+    @property
+    def path(self) -> str:
+        """Where a mirror keeps the zip: ``<source>/<file>``."""
+        return f"{self.source}/{self.file.name}"
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+        return self.file.size_limit
+
+    def member_path(self, dataset: str, member: str) -> str:
+        """Return where a mirror keeps a file of the unpacked zip: ``<source>/<dataset>/<file>``."""
+        return f"{self.source}/{dataset}/{member}"
 
 
 class Sources(_Entry):
@@ -118,6 +157,25 @@ class Sources(_Entry):
     def mirror_path(self, name: str, file: SourceFile) -> str:
         """Return where a mirror keeps the file: ``<source>/<dataset>/<file>``."""
         return f"{self.datasets[name].source}/{name}/{file.name}"
+
+    def text_archive(self, name: str) -> tuple[str, Archive]:
+        """Return the archive that holds the texts of a data set, with its name.
+
+        Raises:
+            ReproError: If none does, listing the data sets whose texts are published.
+        """
+        for key, archive in self.archives.items():
+            if name in archive.datasets:
+                return key, archive
+        having = ", ".join(each for archive in self.archives.values() for each in archive.datasets)
+        raise ReproError(
+            f"{name} has no published text archive, only {having} have one: leave out --text, or bring texts "
+            "and vectors of your own with `repro data import`."
+        )
+
+    def archive_url(self, archive: Archive) -> str:
+        """Return the public address of an archive."""
+        return f"{self.sources[archive.source].url}/{archive.file.name}"
 
 
 def load_sources(path: Path) -> Sources:

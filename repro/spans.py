@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Protocol
 
 from irllrec.errors import DataError
-from repro import download
 from repro.download import (
-    _CHUNK,
-    _OTHER,
-    _TEMPORARY_CODES,
-    ATTEMPTS,
-    CONNECT_SECONDS,
-    READ_SECONDS,
-    REDIRECT_LIMIT,
+    CHUNK,
+    OTHER,
     Advance,
-    _capped,
-    _check,
-    _TryAgainError,
+    TryAgainError,
+    capped,
+    check_answer,
+    open_client,
+    patiently,
 )
-from repro.errors import ReproError
 
 if TYPE_CHECKING:
     import httpx
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-_T = TypeVar("_T")
+_CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18})")
 
 
 class Spans(Protocol):
@@ -58,7 +50,7 @@ class LocalFile:
         self.path = path
         self.name = str(path)
         self.size = path.stat().st_size
-        _check_size(self.name, f"{self.size:,}", size)
+        _check_size(self.name, self.size, size)
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes from ``start`` up to ``stop``."""
@@ -70,9 +62,11 @@ class LocalFile:
         """Copy those bytes to ``target``."""
         with self.path.open("rb") as source, target.open("wb") as copy:
             source.seek(start)
-            while (done := copy.tell()) < stop - start:
-                copy.write(source.read(min(_CHUNK, stop - start - done)))
-                report(copy.tell())
+            done = 0
+            while chunk := source.read(min(CHUNK, stop - start - done)):
+                copy.write(chunk)
+                done += len(chunk)
+                report(done)
 
 
 class WebFile:
@@ -87,16 +81,9 @@ class WebFile:
     """
 
     def __init__(self, url: str, size: int) -> None:
-        import httpx
-
         self.name = url
         self.size = size
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-            follow_redirects=True,
-            max_redirects=REDIRECT_LIMIT,
-            event_hooks={"request": [_check]},
-        )
+        self._client = open_client()
 
     def __enter__(self) -> WebFile:
         return self
@@ -120,7 +107,7 @@ class WebFile:
             _check_complete(len(content), stop - start)
             return content
 
-        return self._patiently(attempt)
+        return patiently(self.name, attempt)
 
     def save(self, start: int, stop: int, target: Path, report: Advance) -> None:
         """Append to ``target`` what it lacks of those bytes, and keep what came before an error.
@@ -142,66 +129,36 @@ class WebFile:
                     report(done)
             _check_complete(done, stop - start)
 
-        self._patiently(attempt)
+        patiently(self.name, attempt)
 
     def _stream(self, start: int, stop: int) -> Iterator[bytes]:
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={start}-{stop - 1}"}
         with self._client.stream("GET", self.name, headers=headers) as response:
             self._check_answer(response, start, stop)
-            yield from _capped(response, self.name, stop - start)
+            yield from capped(response, self.name, stop - start)
 
     def _check_answer(self, response: httpx.Response, start: int, stop: int) -> None:
+        check_answer(self.name, response)
         code = response.status_code
-        if code in _TEMPORARY_CODES:
-            raise _TryAgainError(f"the server answered {code}")
-        if code not in (200, 206, 416):
-            raise ReproError(f"{self.name} cannot be read, the server answered {code}: {_OTHER}")
-        if urlsplit(self.name).scheme == "https" and response.url.scheme != "https":
-            raise ReproError(f"{self.name} redirects to the unencrypted {response.url}: {_OTHER}")
         if code == 200:
             raise NoRangesError
-        named = response.headers.get("Content-Range", "")
-        total = named.rpartition("/")[2]
-        if total.isdecimal():
-            _check_size(self.name, f"{int(total):,}", self.size)
-        found = _CONTENT_RANGE.fullmatch(named)
-        if code == 416 or not found or not total.isdecimal():
-            raise _TryAgainError("the server did not send the part that was asked for")
+        found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if found:
+            _check_size(self.name, int(found[3]), self.size)
+        if code == 416 or not found or not found[1]:
+            raise TryAgainError("the server did not send the part that was asked for")
         if int(found[1]) != start or int(found[2]) >= stop:
-            raise _TryAgainError("the server sent another part than was asked for")
-
-    def _patiently(self, attempt: Callable[[], _T]) -> _T:
-        import httpx
-
-        for number in range(1, ATTEMPTS + 1):
-            try:
-                return attempt()
-            except httpx.UnsupportedProtocol:
-                raise ReproError(f"{self.name} leads to something that is not http(s): {_OTHER}") from None
-            except httpx.TooManyRedirects:
-                raise ReproError(
-                    f"{self.name} redirects more than {REDIRECT_LIMIT} times: {_OTHER}"
-                ) from None
-            except httpx.InvalidURL as error:
-                raise ReproError(f"{self.name} is not a valid URL ({error}): check --from.") from None
-            except (_TryAgainError, httpx.TransportError) as error:
-                reason = str(error).strip() or type(error).__name__
-            if number < ATTEMPTS:
-                time.sleep(download.FIRST_WAIT_SECONDS * 2 ** (number - 1))
-        raise ReproError(
-            f"{self.name} could not be read in {ATTEMPTS} attempts ({reason}): check the connection and run "
-            f"the same command again, it goes on where it stopped; {_OTHER}"
-        )
+            raise TryAgainError("the server sent another part than was asked for")
 
 
 def _check_complete(done: int, wanted: int) -> None:
     if done < wanted:
-        raise _TryAgainError(f"only {done:,} of {wanted:,} bytes came")
+        raise TryAgainError(f"only {done:,} of {wanted:,} bytes came")
 
 
-def _check_size(name: str, found: str, wanted: int) -> None:
-    if found != f"{wanted:,}":
+def _check_size(name: str, found: int, wanted: int) -> None:
+    if found != wanted:
         raise DataError(
-            f"{name} is refused: it has {found} bytes instead of {wanted:,}, so it is not the archive of "
-            f"data/sources.yaml; fetch it again, or {_OTHER}"
+            f"{name} is refused: it has {found:,} bytes instead of {wanted:,}, so it is not the archive of "
+            f"data/sources.yaml; fetch it again, or {OTHER}"
         )

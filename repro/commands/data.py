@@ -45,24 +45,31 @@ def fetch(
         str | None,
         typer.Option("--from", help="Mirror folder or URL laid out <source>/<dataset>/<file>."),
     ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Also the published profiles and vectors.")] = False,
     replace: ReplaceOption = False,
 ) -> None:
     """Download a published split, check its size and hashes, and put it into the grid.
 
-    An interrupted download goes on where it stopped. Nothing is opened before it is verified.
+    An interrupted download goes on where it stopped. Nothing is opened before it is verified. --text
+    (amazon, yelp, steam) downloads the data set's own part of a large archive and adds it to matrices
+    that are here already; a mirror has archive/data.zip, or archive/<dataset>/ unpacked.
 
-    Example: repro data fetch amazon --from ~/mirror
+    Example: repro data fetch amazon --text --from ~/mirror
     """
     from repro.fetching import fetch as fetch_files
-    from repro.fetching import grid_entry
+    from repro.fetching import grid_entry, takes_published
     from repro.layout import Layout
+    from repro.params import load_params
 
     layout = Layout.find()
     _check_replaceable(layout, name)
-    found = fetch_files(layout, name, mirror, replace=replace)
-    cells = _join_grid(layout, name, grid_entry(), published=True)
-    for split, file in found.items():
-        print(f"{split}: {file['path']}, {file['bytes']:,} bytes, sha256 {file['sha256']}: verified")
+    fetched = fetch_files(layout, name, mirror, text=text, replace=replace)
+    params = load_params(layout.params)
+    entry, published = grid_entry(params, name, fetched), takes_published(params, name, fetched)
+    cells = _join_grid(layout, name, entry, published=published)
+    print("\n".join(fetched.lines))
+    for remark in fetched.remarks:
+        _say(remark)
     _print_next(layout, name, cells)
 
 

@@ -5,6 +5,7 @@ import pickle
 import pickletools
 import struct
 import subprocess
+import tracemalloc
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 import scipy.sparse
 
 from irllrec.data.reading import read_matrix
-from irllrec.data.unpickling import read_pickle
+from irllrec.data.unpickling import read_pickle, read_pickle_file
 from irllrec.errors import DataError, UnsafePickleError
 
 FORMS = ("coo_matrix", "csr_matrix", "csc_matrix", "coo_array", "csr_array", "csc_array")
@@ -203,3 +204,60 @@ def test_names_of_old_scipy_and_numpy_versions_are_known() -> None:
         "scipy.sparse.coo coo_matrix"
     }
     assert read_pickle(old, "x.pkl").form == "coo"
+
+
+def test_a_file_is_read_as_its_bytes_are(tmp_path: Path) -> None:
+    path = tmp_path / "x.pkl"
+    for protocol in range(6):
+        path.write_bytes(pickle.dumps({1: ["a", np.arange(3.0)]}, protocol=protocol))
+        (read,) = read_pickle_file(path).values()
+        assert read[0] == "a"
+        np.testing.assert_array_equal(read[1], [0.0, 1.0, 2.0])
+
+
+def test_an_array_in_a_file_takes_its_own_memory_once(tmp_path: Path) -> None:
+    path = tmp_path / "x.pkl"
+    array = np.zeros((1000, 1000))
+    path.write_bytes(pickle.dumps(array, protocol=4))
+    tracemalloc.start()
+    try:
+        read = read_pickle_file(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert read.shape == (1000, 1000)
+    assert peak < 1.2 * array.nbytes
+
+
+def _many_arrays_of_the_same_bytes(count: int) -> bytes:
+    """Return a pickle of big-endian arrays that all mention the same megabyte."""
+    head = b"\x80\x03B" + struct.pack("<I", 1 << 20) + bytes(1 << 20) + b"q\x000]("
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
+        b"(K\x01J\x00\x00\x02\x00\x85cnumpy\ndtype\nX\x02\x00\x00\x00f8K\x00K\x01\x87R"
+        b"(K\x03X\x01\x00\x00\x00>NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89h\x00tb"
+    )
+    return head + array * count + b"e."
+
+
+def test_bytes_that_many_arrays_mention_are_not_copied_without_end() -> None:
+    """Two copies of the file's own size are allowed, which two arrays of its one megabyte make."""
+    assert len(read_pickle(_many_arrays_of_the_same_bytes(2), "x.pkl")) == 2
+    with pytest.raises(UnsafePickleError, match="arrays much larger than the file"):
+        read_pickle(_many_arrays_of_the_same_bytes(4), "x.pkl")
+
+
+@pytest.mark.parametrize(
+    "head", [b"B\xff\xff\xff\xff", b"X\xff\xff\xff\xff", b"\x8e" + b"\xff" * 7 + b"\x0f"]
+)
+def test_a_length_beyond_the_file_costs_no_memory(head: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.pkl"
+    path.write_bytes(b"\x80\x04" + head + b"abc.")
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="truncated or malformed"):
+            read_pickle_file(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 20
