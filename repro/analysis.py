@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -130,6 +131,8 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
         "fidelity": run.get("fidelity"),
         "itm": run.get("itm"),
         "summarizer": text.get("summarizer"),
+        "language model": _models_words(text),
+        "coverage": _coverage_words(text),
         "embedder": text.get("embedder"),
         "mask": run.get("mask"),
         "keep rate": hyper.get("keep_rate"),
@@ -137,6 +140,25 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
         "commit": _short_commit(run.get("commit")),
     }
     return {name: ABSENT if value is None else str(value) for name, value in values.items()}
+
+
+def _models_words(text: Mapping[str, Any]) -> str | None:
+    """Return the language models of the summaries, each with the first digits of its digest."""
+    models = [str(model).partition("@") for model in text.get("summary_models") or ()]
+    return ", ".join(name + (f"@{digest[:12]}" if digest else "") for name, _, digest in models) or None
+
+
+def _coverage_words(text: Mapping[str, Any]) -> str | None:
+    """Return the share of nodes whose summary is the summarizer's own, rounded down, and who stepped in."""
+    share = text.get("summary_coverage")
+    if share is None:
+        return None
+    fallbacks = text.get("summary_fallbacks") or {}
+    told = [
+        f"{count} without text" if name == "none" else f"{count} by {name}"
+        for name, count in fallbacks.items()
+    ]
+    return f"{math.floor(1000 * share) / 10:g}%" + (f" ({', '.join(told)})" if told else "")
 
 
 def _settings_words(run: Mapping[str, Any]) -> str | None:

@@ -21,6 +21,7 @@ from repro.commands import (
     sparsity,
     sweep,
     table,
+    text,
     verify,
 )
 from repro.failures import DONE, INTERRUPTED, USER_ERROR, explain
@@ -33,6 +34,7 @@ Start with `repro demo`. Answers go to stdout, logs to stderr.
 _ORDER = (
     "demo",
     "data",
+    "text",
     "grid",
     "table",
     "ablation",
@@ -65,6 +67,7 @@ def _build_app() -> typer.Typer:
     app.callback(help=_HELP)(_switches)
     app.command("demo")(demo.demo)
     app.add_typer(data.app, name="data")
+    app.add_typer(text.app, name="text")
     app.add_typer(grid.app, name="grid")
     app.add_typer(table.app, name="table")
     app.command("ablation")(ablation.ablation)

@@ -81,6 +81,19 @@ def bring_inputs_up_to_date(layout: Layout, params: Params, cells: Mapping[str, 
         reproduce(layout, targets)
 
 
+def bring_prepared_up_to_date(layout: Layout, params: Params, datasets: Sequence[str]) -> None:
+    """Make the prepared data of data sets current, without any text.
+
+    Raises:
+        ReproError, KeyboardInterrupt: As :func:`bring_up_to_date`.
+    """
+    require_raw_data(layout, params, datasets)
+    stale = stale_stages(layout, [f"prepare@{name}" for name in dict.fromkeys(datasets)])
+    if stale:
+        _say_on_stderr(f"First the data, through DVC: {', '.join(sorted(stale))}.")
+        reproduce(layout, [f"prepare@{name}" for name in dict.fromkeys(datasets)])
+
+
 def stale_stages(layout: Layout, targets: Sequence[str] = ()) -> list[str]:
     """Return the stages, with all they depend on, that DVC would run again (default: all).
 

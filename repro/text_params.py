@@ -15,7 +15,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 Domain = Literal["books", "businesses", "games", "movies", "generic"]
 
 ASKING = ("ollama", "distilled")
-"""Summarizers that ask a language model."""
+"""Summarizers that ask a language model; ``pinned`` may name one too, which `repro text drift` asks."""
 
 
 class Record(BaseModel):
@@ -105,13 +105,16 @@ def check_texts(texts: Mapping[str, Text]) -> None:
                 f"{text.dataset}-NAME for another reading of the same texts"
             )
         _check_paths(name, text)
-        for key, value, readers, chosen in (
-            ("chat", text.chat, ASKING, text.summarizer),
-            ("embedding", text.embedding, ("ollama",), text.embedder),
+        for key, value, chosen, need, may in (
+            ("chat", text.chat, text.summarizer, ASKING, (*ASKING, "pinned")),
+            ("embedding", text.embedding, text.embedder, ("ollama",), ("ollama",)),
         ):
-            if (value is not None) != (chosen in readers):
-                what = "is missing: name its model, as in {model: NAME}" if value is None else "has no reader"
-                raise ValueError(f"text.{name}.{key} {what} (exactly {' and '.join(readers)} read it)")
+            if value is None and chosen in need:
+                raise ValueError(f"text.{name}.{key} is missing: {chosen} reads it, as in {{model: NAME}}")
+            if value is not None and chosen not in may:
+                raise ValueError(
+                    f"text.{name}.{key} is not read by {chosen}: remove it ({', '.join(may)} do)"
+                )
 
 
 def _check_paths(name: str, text: Text) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repro.durations import spoken
 from repro.layout import Layout
 from repro.text_views import text_entry
 
@@ -116,12 +117,3 @@ def _wall_seconds(path: Path) -> float | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return sum(seconds) / max(workers, 1) if seconds else None
-
-
-def spoken(seconds: float) -> str:
-    """Return a time as people say it."""
-    if seconds < 90:
-        return f"{round(seconds)} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from irllrec.data.interactions import Interactions
 from irllrec.errors import TextError
-from irllrec.text.records import Summary
+from irllrec.text.records import NodeIds, Role, Summary
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """The first pair outside training among those that records saw.
+
+    Attributes:
+        record: Place of the record.
+        pair: User and item index.
+        home: ``"a validation"``, ``"a test"`` or ``"no"``: which interaction it is.
+        count: Number of such pairs in all records.
+    """
+
+    record: int
+    pair: Pair
+    home: str
+    count: int
 
 
 def check_no_leakage(
@@ -24,27 +44,60 @@ def check_no_leakage(
     Raises:
         TextError: Naming role, id and pair of the first leak.
     """
-    owners = [record for record, summary in enumerate(summaries) for _ in summary.saw]
-    if not owners:
+    leak = find_leak([summary.saw for summary in summaries], train, held_out)
+    if leak is None:
         return
-    pairs = np.asarray([pair for summary in summaries for pair in summary.saw], dtype=np.int64)
+    summary = summaries[leak.record]
+    raise TextError(
+        f"The summary of {summary.role} {summary.id!r} saw the pair (user {leak.pair[0]}, item "
+        f"{leak.pair[1]}), which is {leak.home} interaction: summarize from training interactions only "
+        f"({leak.count} such pairs in all)."
+    )
+
+
+def find_leak(
+    seen: Iterable[Iterable[Pair]], train: Interactions, held_out: Mapping[str, Interactions]
+) -> Leak | None:
+    """Return the first pair that any record saw and that is no training interaction, None if all are.
+
+    Args:
+        seen: The pairs that each record saw.
+        train: The training interactions.
+        held_out: The other splits by name.
+    """
+    owned = [(record, pair) for record, pairs in enumerate(seen) for pair in pairs]
+    if not owned:
+        return None
+    pairs = np.asarray([pair for _, pair in owned], dtype=np.int64)
     inside = (
         (pairs[:, 0] >= 0)
         & (pairs[:, 0] < train.user_count)
         & (pairs[:, 1] >= 0)
         & (pairs[:, 1] < train.item_count)
     )
-    allowed = inside & train.contains(pairs[:, 0], pairs[:, 1])
-    leaks = np.flatnonzero(~allowed)
+    leaks = np.flatnonzero(~(inside & train.contains(pairs[:, 0], pairs[:, 1])))
     if not len(leaks):
-        return
-    user, item = (int(index) for index in pairs[leaks[0]])
-    summary = summaries[owners[leaks[0]]]
-    home = "no"
-    if inside[leaks[0]]:
-        homes = (name for name, split in held_out.items() if split.contains([user], [item])[0])
-        home = next((f"a {name}" for name in homes), "no")
-    raise TextError(
-        f"The summary of {summary.role} {summary.id!r} saw the pair (user {user}, item {item}), which is "
-        f"{home} interaction: summarize from training interactions only ({len(leaks)} such pairs in all)."
-    )
+        return None
+    record, (user, item) = owned[leaks[0]]
+    return Leak(record, (int(user), int(item)), home_of(user, item, held_out), len(leaks))
+
+
+def home_of(user: int, item: int, held_out: Mapping[str, Interactions]) -> str:
+    """Return which interaction a pair is, with its article: ``"a test"``, or ``"no"`` in none of them."""
+    for name, split in held_out.items():
+        inside = 0 <= user < split.user_count and 0 <= item < split.item_count
+        if inside and split.contains([user], [item])[0]:
+            return f"a {name}"
+    return "no"
+
+
+def name_interaction(pair: Pair, held_out: Mapping[str, Interactions], ids: NodeIds) -> str:
+    """Return an interaction by the ids of its user and item, with the part it belongs to."""
+    user, item = name_node(ids, "user", pair[0]), name_node(ids, "item", pair[1])
+    return f"user {user} and item {item}, which is {home_of(*pair, held_out)} interaction"
+
+
+def name_node(ids: NodeIds, role: Role, node: int) -> str:
+    """Return the id of a node as written in an error, or its number where there is no such node."""
+    known = ids.of(role)
+    return repr(known[node]) if 0 <= node < len(known) else f"number {node}"

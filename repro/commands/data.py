@@ -161,23 +161,32 @@ def import_(
 
 @app.command("card")
 def card(name: NameArgument, format: FormatOption = "rich") -> None:
-    """Print sizes, density, degree quantiles, cold and duplicate counts, and the reach of the text.
+    """Print sizes, density, degree quantiles, cold and duplicate counts, the reach of the text and its audit.
 
     Example: repro data card demo --format md
     """
+    import json
+
     from irllrec.data.cards import card_rows
     from irllrec.data.storage import read_json
     from repro.layout import Layout
+    from repro.params import load_params
     from repro.tables.listing import listing
+    from repro.text_audits import audit_rows, stored_audits
 
     layout = Layout.find()
     check_format(format)
     _bring_up_to_date(layout, name)
     content = read_json(layout.prepared(name) / "card.json")
+    audits = stored_audits(layout, load_params(layout.params), name)
     if format == "json":
-        sys.stdout.write((layout.prepared(name) / "card.json").read_text(encoding="utf-8"))
+        json.dump(
+            {**content, "text_audits": audits}, sys.stdout, indent=2, sort_keys=True, ensure_ascii=False
+        )
+        sys.stdout.write("\n")
         return
-    print_table(listing(f"Data set {name}", ("what", "value"), card_rows(content)), format)
+    rows = card_rows(content) + audit_rows(audits)
+    print_table(listing(f"Data set {name}", ("what", "value"), rows), format)
 
 
 @app.command("audit")

@@ -180,8 +180,8 @@ def _run(layout: Layout, params: Params, search: Search, place: str) -> list[Tri
 
 def _teller(search: Search) -> Callable[[Trial, Sequence[Trial]], None]:
     """Return what tells of a finished trial, and of the time that is left at the pace so far."""
+    from repro.durations import spoken
     from repro.tuning.ledger import chosen
-    from repro.workload import spoken
 
     started, made = time.monotonic(), 0
 

@@ -31,12 +31,13 @@ from irllrec.text.encoder import SentenceEncoder, hash_model
 from irllrec.text.lsa import embed_by_lsa
 from irllrec.text.records import ROLES, NodeIds, Summary, check_coverage, read_summaries
 from repro.layout import Layout
-from repro.params import Text
+from repro.ollama_vectors import ollama_vectors
+from repro.params import Text, load_params
 from repro.stages.entry import run
 from repro.stages.text_settings import text_settings
 
 Texts = dict[str, list[str]]
-Model = dict[str, str | None]
+Model = dict[str, str | int | None]
 
 
 def main(argv: list[str]) -> None:
@@ -82,9 +83,30 @@ def embed(layout: Layout, settings: Text, prepared: Path, texts: Texts) -> tuple
         folder = layout.root / settings.vectors_from
         matrices = _encode(folder, groups)
         model = {"name": "/".join(folder.parts[-2:]), "sha256": hash_model(folder)}
+    elif settings.embedding is not None:
+        matrices, model = _ask_for_vectors(layout, settings, texts)
     else:
         matrices = embed_by_lsa(groups, settings.dimension)
     return TextVectors(**dict(zip(ARRAY_NAMES, matrices, strict=True))), model
+
+
+def _ask_for_vectors(layout: Layout, settings: Text, texts: Texts) -> tuple[list[FloatArray], Model]:
+    assert settings.embedding is not None
+    groups = {name: texts[name] for name in ARRAY_NAMES}
+    names = {
+        name: [
+            f"{name.partition('_')[2]} of {name.partition('_')[0]} number {node}"
+            for node in range(len(group))
+        ]
+        for name, group in groups.items()
+    }
+    engine = load_params(layout.params).engine.ollama
+    with Progress(console=Console(stderr=True)) as progress:
+        matrices, digest = ollama_vectors(
+            layout, engine, settings, groups, names, lambda name, total: _reporter(progress, name, total)
+        )
+    embedding = settings.embedding
+    return matrices, {"name": embedding.model, "sha256": digest, "batch_size": embedding.batch_size}
 
 
 def _encode(folder: Path, groups: Sequence[Sequence[str]]) -> list[FloatArray]:
@@ -122,18 +144,26 @@ def provenance(
         }
         for name in ARRAY_NAMES
     }
-    models = sorted({summary.model for summary in summaries if summary.model is not None})
+    models = sorted({model_of(summary) for summary in summaries if summary.model is not None})
     return {
         "summarizer": settings.summarizer,
         "summary_models": models,
+        "summary_coverage": sum(1 for summary in summaries if summary.fallback is None) / len(summaries),
         "summary_fallbacks": dict(Counter(summary.fallback for summary in summaries if summary.fallback)),
         "embedder": settings.embedder,
         "model": model["name"],
         "model_sha256": model["sha256"],
+        "batch_size": model.get("batch_size"),
         "dimension": {"profile": vectors.user_profile.shape[1], "intent": vectors.user_intent.shape[1]},
         "dimension_asked": settings.dimension if settings.embedder == "lsa" else None,
         "coverage": coverage,
     }
+
+
+def model_of(summary: Summary) -> str:
+    """Return a summary's language model with its digest, where that is known."""
+    digest = summary.reply.get("digest")
+    return f"{summary.model}@{digest}" if digest else str(summary.model)
 
 
 if __name__ == "__main__":
