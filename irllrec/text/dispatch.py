@@ -6,9 +6,10 @@ What a job is and when it is settled is the caller's: texts to summarize, batche
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from irllrec.errors import TextError
 from irllrec.text.client import OllamaHost
@@ -18,6 +19,7 @@ from irllrec.text.troubles import HostsUnreachableError, HostTroubleError, Model
 Job = TypeVar("Job")
 
 LONGEST_TICK_SECONDS = 1.0
+CANCEL_SECONDS = 1.0
 
 
 class Dispatch(Generic[Job]):
@@ -89,9 +91,7 @@ class Dispatch(Generic[Job]):
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
 
     async def _work(
         self,
@@ -136,11 +136,12 @@ class Dispatch(Generic[Job]):
     async def _keep(self, lane: Lane) -> None:
         """Probe a host that is down until it is back, and one that works now and then."""
         while True:
-            try:
-                await asyncio.wait_for(lane.opened.wait(), self._limits.check_seconds)
+            # Not wait_for, which in Python 3.11 loses a cancellation that comes together with the event.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._limits.check_seconds):
+                    await lane.opened.wait()
+            if lane.state == "open":
                 await lane.rest()
-            except TimeoutError:
-                pass
             await self._probe(lane)
             self._changed()
 
@@ -176,3 +177,13 @@ class Dispatch(Generic[Job]):
                     f"No Ollama host has replied for {silent:.0f} s: start them again with `ollama serve` and "
                     f"run the same command, it goes on where it stopped. ({reasons})"
                 )
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until all have ended; a library below may lose a cancellation that meets its own."""
+    while unfinished := [task for task in tasks if not task.done()]:
+        for task in unfinished:
+            task.cancel()
+        await asyncio.wait(unfinished, timeout=CANCEL_SECONDS)
+    # An error that nobody looked at would be reported when its task is deleted.
+    await asyncio.gather(*tasks, return_exceptions=True)

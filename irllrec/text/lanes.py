@@ -108,6 +108,8 @@ class Lane:
         """Wait until a question may be sent; on trial only one waiter passes."""
         while True:
             await self._gate.wait()
+            if not self._gate.is_set():
+                continue  # all waiters wake when the gate opens, and the first has closed it again
             if self._pause() > 0:
                 await self.rest()
                 continue
@@ -200,10 +202,9 @@ def digest_of_all(survey_of_hosts: Sequence[Found], model: str) -> str:
     """Return the one digest that all reachable hosts name; see :func:`check_hosts`."""
     reached = [found for found in survey_of_hosts if found.trouble is None]
     if not reached:
-        reasons = " ".join(str(found.trouble) for found in survey_of_hosts) or "No host is named."
         raise HostsUnreachableError(
             f"No Ollama host answers: start one with `ollama serve` and get the model with `ollama pull {model}`, "
-            f"or {WITHOUT_SERVER}. ({reasons})"
+            f"or {WITHOUT_SERVER} ({_reasons(survey_of_hosts) or 'no host is named'})."
         )
     for found in reached:
         if found.digest is None:
@@ -219,6 +220,15 @@ def digest_of_all(survey_of_hosts: Sequence[Found], model: str) -> str:
                 f"with {found.digest}: run `ollama pull {model}` on both so that all replies come from one model."
             )
     return first.digest
+
+
+def _reasons(survey_of_hosts: Sequence[Found]) -> str:
+    """Return why hosts do not answer, those with the same reason together."""
+    holders: dict[str, list[str]] = {}
+    for found in survey_of_hosts:
+        reason = str(found.trouble).removeprefix(found.host.url).partition(": ")[0].strip()
+        holders.setdefault(reason, []).append(found.host.url)
+    return "; ".join(f"{', '.join(urls)} {reason}" for reason, urls in holders.items())
 
 
 async def _look(host: OllamaHost, model: str) -> Found:

@@ -292,17 +292,36 @@ def test_a_prompt_that_breaks_the_server_every_time_is_quarantined_too(store: Re
     assert (outcome.answered, outcome.quarantined) == (11, {"server-error": 1})
 
 
-def test_refusals_in_a_row_stop_the_run_and_quarantine_nothing(store: ReplyStore) -> None:
-    class Refusing(OllamaServer):
-        def draw(self, question: str) -> tuple[str, float]:
-            return "refuse", 0.0
+def test_a_hosts_faults_do_not_add_up_with_bad_replies(server: OllamaServer, store: ReplyStore) -> None:
+    """Two dropped replies and two bad ones are four failures, but only two of three attempts."""
+    server.script = ["drop", "schema", "drop", "schema"]
+    (question,) = questions(1)
+    assert run([question], [server], store).answered == 1
+    assert [failure.attempt for failure in store.failures(question.key)] == [1, 1, 2, 2]
 
-    with (
-        Refusing() as server,
-        pytest.raises(TextError, match="5 questions in a row were refused.*status 400"),
-    ):
+
+def test_refusals_in_a_row_stop_the_run_and_quarantine_nothing(
+    server: OllamaServer, store: ReplyStore
+) -> None:
+    server.script = ["refuse"] * 9
+    with pytest.raises(TextError, match="5 questions in a row were refused.*status 400"):
         run(questions(9), [server], store)
     assert store.quarantined() == {}
+
+
+def test_refusals_between_replies_are_those_questions_own_fault(
+    server: OllamaServer, store: ReplyStore
+) -> None:
+    server.script = ["refuse", "refuse", "refuse", "", "refuse", "refuse", "refuse", ""]
+    outcome = run(questions(9), [server], store, limits=replace(QUICK, concurrency=1))
+    assert (outcome.answered, outcome.failed_attempts) == (9, {"refused": 6})
+
+
+def test_a_question_at_work_is_waited_for_however_long_the_host_was_down_before(store: ReplyStore) -> None:
+    with OllamaServer(latency=(0.8, 0.9)) as server:
+        server.script = ["busy"]
+        limits = replace(QUICK, troubles_to_open=1, give_up_seconds=0.3)
+        assert run(questions(1), [server], store, limits=limits).answered == 1
 
 
 def test_a_host_that_dies_and_returns_opens_and_closes_its_circuit_while_the_other_goes_on(
@@ -433,12 +452,14 @@ def test_check_hosts_returns_the_digest_that_all_reachable_hosts_share() -> None
 
 
 def test_a_model_deleted_in_between_is_not_the_questions_fault(store: ReplyStore) -> None:
+    deleted: list[int] = []
     with OllamaServer(latency=(0.01, 0.02)) as server:
 
         def watch(progress: Progress) -> None:
-            if progress.done == 5 and server.models:
+            if progress.done == 5 and not deleted:
+                deleted.append(5)
                 server.models = {}
-            if progress.done >= 5 and progress.hosts and progress.hosts[0].state == "open":
+            if deleted and progress.hosts[0].state == "open":
                 server.models = {MODEL: DIGEST}
 
         outcome = run(questions(20), [server], store, report=watch)
