@@ -141,6 +141,7 @@ def asking_of(text: Text, chat: Chat, prompts: Sequence[Prompt], digest: str) ->
         "seed": chat.seed,
         "num_ctx": chat.num_ctx,
         "num_predict": chat.num_predict,
+        **({} if chat.think is None else {"think": chat.think}),
     }
     questions = [
         Question(

@@ -38,6 +38,8 @@ class Chat(Record):
     seed: int = Field(default=2025, ge=0)
     num_ctx: int = Field(default=8192, ge=1024)
     num_predict: int = Field(default=1024, ge=128)
+    think: bool | None = None
+    """Whether a model that can reasons before it answers; None leaves it to the server."""
     most_attempts: int = Field(default=3, ge=1, le=20)
 
 

@@ -40,7 +40,8 @@ class ChatRequest:
         model: Name of the model, for example ``"qwen3:8b"``.
         messages: Pairs of role and text.
         schema: JSON schema the reply must follow, sent as ``format``.
-        options: Sampling options: temperature, seed, num_ctx, num_predict.
+        options: Sampling options: temperature, seed, num_ctx, num_predict; also ``think``, which the API
+            takes beside them: whether a model that can reasons before it answers.
     """
 
     model: str
@@ -169,11 +170,13 @@ class OllamaHost:
             RequestRefusedError: If the host will not take the request.
         """
         version = self._version or await self.version()
+        options = dict(request.options)
         arguments = {
+            "think": options.pop("think", None),
             "model": request.model,
             "messages": [{"role": role, "content": text} for role, text in request.messages],
             "format": dict(request.schema),
-            "options": dict(request.options),
+            "options": options,
             "keep_alive": self._keep_alive,
         }
         start = time.perf_counter()

@@ -14,6 +14,7 @@ import pytest
 
 from irllrec.errors import TextError
 from irllrec.text.client import ChatReply, ChatRequest, OllamaHost, normalise_url
+from irllrec.text.replies import schema_of
 from irllrec.text.transport import GuardedTransport
 from irllrec.text.troubles import HostTroubleError, ModelMissingError, RequestRefusedError
 from tests.ollama_server import EMBEDDER, MODEL, VERSION, Faults, OllamaServer, embed_text, write_answer
@@ -382,3 +383,18 @@ def test_the_transport_leaves_other_requests_as_they_are() -> None:
     asyncio.run(run())
     assert json.loads(seen[0].content) == {"input": "a"}
     assert json.loads(seen[1].content) == {"model": MODEL, "truncate": False, "shift": False}
+
+
+@pytest.mark.parametrize("think", [True, False, None])
+def test_thinking_is_asked_for_beside_the_options(think: bool | None) -> None:
+    options = {"seed": 1, "num_ctx": 4096} | ({} if think is None else {"think": think})
+
+    async def ask_once(url: str) -> None:
+        async with OllamaHost(url) as host:
+            await host.chat(ChatRequest(MODEL, (("user", "a word or two"),), schema_of("plain"), options))
+
+    with OllamaServer() as server:
+        asyncio.run(ask_once(server.url))
+        [body] = [body for name, body in server.requests if name == "chat"]
+    assert body.get("think") is think
+    assert "think" not in body["options"]
