@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from irllrec.data.prepared import load_ids
+from irllrec.data.prepared import load_ids, load_split, load_texts
 from irllrec.errors import TextError
+from irllrec.text.auditing import audit_prompts
 from irllrec.text.embeddings import load_text_vectors
-from irllrec.text.records import Summary, read_summaries
+from irllrec.text.records import NodeIds, Summary, read_summaries
 from repro.cli import run
 from repro.errors import ReproError
+from repro.grid import add_dataset
+from repro.importing import ImportRequest, import_dataset
+from repro.language_model import prompts_of
 from repro.layout import Layout
 from repro.params import load_params
 from repro.params_file import ParamsFile
-from repro.stages import embed, summarize
+from repro.stages import embed, prepare, summarize
 from repro.text_audits import audit_rows, stored_audits
+from repro.text_params import Chat
 from repro.text_run import ask_entry
 from tests import ollama_server
 from tests.ollama_server import EMBEDDER, MODEL, Faults, OllamaServer
 
+ROOT = Path(__file__).resolve().parents[2]
+XREC = ROOT.parent / "shared" / "data" / "xrec-yelp"
 CHAT = {"model": "tiny", "domain": "books", "num_ctx": 4096, "num_predict": 512}
 ENTRY = {
     "dataset": "demo",
@@ -368,3 +376,37 @@ def test_a_wrong_entry_is_refused_by_key(small: Layout, change: dict[str, object
     file.insert("text", "demo", entry)
     with pytest.raises(ReproError, match=re.escape(words)):
         file.save()
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not XREC.is_dir(), reason="needs the folder shared/data/xrec-yelp beside the checkout")
+def test_every_prompt_about_real_users_holds_training_interactions_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """XRec's Yelp: 2,228 users and 2,473 businesses with published profiles."""
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    layout = Layout(tmp_path)
+    request = ImportRequest(
+        name="xrec",
+        interactions=XREC / "interactions_split.csv",
+        user_text=XREC / "user_profiles.jsonl",
+        item_text=XREC / "item_profiles.jsonl",
+    )
+    monkeypatch.setenv("REPRO_ROOT", str(tmp_path))
+    add_dataset(layout, "xrec", import_dataset(layout, request).entry)
+    prepare.main(["xrec"])
+    chat = Chat(model="any", domain="businesses")
+    text = load_params(layout.params).text["xrec"]
+    rows = load_texts(layout.prepared("xrec"))
+    splits = {split: load_split(layout.prepared("xrec"), split) for split in ("train", "valid", "test")}
+    prompts = prompts_of(text, chat, rows, splits["train"])
+    ids = NodeIds(
+        tuple(load_ids(layout.prepared("xrec"), "user")), tuple(load_ids(layout.prepared("xrec"), "item"))
+    )
+    audit = audit_prompts(
+        prompts, rows, splits["train"], {name: splits[name] for name in ("valid", "test")}, ids
+    )
+    assert audit.prompts == 2228 + 2473
+    assert audit.pairs_seen > 0.99 * len(splits["train"])
+    assert max(prompt.estimated_tokens for prompt in prompts) <= chat.num_ctx - chat.num_predict
