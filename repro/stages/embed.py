@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import logging
 import sys
@@ -33,7 +32,7 @@ from irllrec.text.records import ROLES, NodeIds, Summary, check_coverage, read_s
 from repro.layout import Layout
 from repro.ollama_vectors import ollama_vectors
 from repro.params import Text, load_params
-from repro.stages.entry import run
+from repro.stages.entry import read_name, run
 from repro.stages.text_settings import text_settings
 
 Texts = dict[str, list[str]]
@@ -42,9 +41,7 @@ Model = dict[str, str | int | None]
 
 def main(argv: list[str]) -> None:
     """Embed the summaries of the data set named in ``argv``; writes vectors.npz and embedding.json."""
-    parser = argparse.ArgumentParser(prog="python -m repro.stages.embed", description=__doc__)
-    parser.add_argument("dataset", help="a name under `text` in params.yaml")
-    name = parser.parse_args(argv).dataset
+    name = read_name(argv, "embed", "a name under `text` in params.yaml")
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     layout = Layout.find()
     settings = text_settings(layout, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -34,6 +35,23 @@ def run(main: Callable[[list[str]], object]) -> NoReturn:
     except BaseException as error:
         sys.exit(_report(error))
     sys.exit(result if isinstance(result, int) else DONE)
+
+
+def read_name(argv: list[str], stage: str, help: str) -> str:
+    """Return the one argument of a stage: the entry of params.yaml that it works on.
+
+    Args:
+        argv: The arguments without the program's name.
+        stage: The stage's name, for its usage line.
+        help: What the argument names.
+
+    Raises:
+        SystemExit: After printing the usage, if there is not exactly one argument.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m repro.stages.{stage}")
+    parser.add_argument("name", help=help)
+    name: str = parser.parse_args(argv).name
+    return name
 
 
 def quiet_threads() -> None:

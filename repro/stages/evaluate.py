@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any
 
 from repro.layout import Layout
 from repro.params import Params, load_params
-from repro.stages.entry import run
+from repro.stages.entry import read_name, run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,9 +20,7 @@ STORED_LENGTH = 100
 
 def main(argv: list[str]) -> None:
     """Evaluate the cell that ``argv`` names: per_user.parquet, top_items.npz and metrics.json."""
-    parser = argparse.ArgumentParser(prog="python -m repro.stages.evaluate")
-    parser.add_argument("cell", help="a key under `cells` in params.yaml")
-    key = parser.parse_args(argv).cell
+    key = read_name(argv, "evaluate", "a key under `cells` in params.yaml")
     layout = Layout.find()
     evaluate_cell(layout, load_params(layout.params), key)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,16 +14,14 @@ from irllrec.data.vocabulary import INTENTS
 from repro.errors import ReproError
 from repro.layout import Layout
 from repro.params import Generated, load_params
-from repro.stages.entry import run
+from repro.stages.entry import read_name, run
 
 MADE_BY = "irllrec-repro generator 1"
 
 
 def main(argv: list[str]) -> None:
     """Generate the data set named in ``argv`` as ``generated.<name>`` of params.yaml says."""
-    parser = argparse.ArgumentParser(prog="python -m repro.stages.generate", description=__doc__)
-    parser.add_argument("dataset", help="a name under `generated` in params.yaml")
-    name = parser.parse_args(argv).dataset
+    name = read_name(argv, "generate", "a name under `generated` in params.yaml")
     layout = Layout.find()
     generated = load_params(layout.params).generated
     if name not in generated:

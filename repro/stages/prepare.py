@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-
 from irllrec.data.cards import card_markdown, make_card
 from irllrec.data.preparing import prepare, write_prepared
 from irllrec.data.raw import atomic_folder, read_manifest
@@ -11,14 +9,12 @@ from irllrec.data.storage import write_json, write_text
 from repro.errors import ReproError
 from repro.layout import Layout
 from repro.params import load_params
-from repro.stages.entry import run
+from repro.stages.entry import read_name, run
 
 
 def main(argv: list[str]) -> None:
     """Make ``data/prepared/NAME`` whole or not at all."""
-    parser = argparse.ArgumentParser(prog="python -m repro.stages.prepare", description=__doc__)
-    parser.add_argument("name", help="a data set of params.yaml")
-    prepare_dataset(Layout.find(), parser.parse_args(argv).name)
+    prepare_dataset(Layout.find(), read_name(argv, "prepare", "a data set of params.yaml"))
 
 
 def prepare_dataset(layout: Layout, name: str) -> None:

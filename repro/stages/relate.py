@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
@@ -10,15 +9,13 @@ from irllrec.data.prepared import load_ids, load_texts
 from irllrec.text.records import NodeIds, check_coverage, read_summaries
 from irllrec.text.relating import Fact, relate, write_knowledge
 from repro.layout import Layout
-from repro.stages.entry import run
+from repro.stages.entry import read_name, run
 from repro.stages.text_settings import text_settings
 
 
 def main(argv: list[str]) -> None:
     """Relate the items of the data set named in ``argv``; writes knowledge.npz."""
-    parser = argparse.ArgumentParser(prog="python -m repro.stages.relate", description=__doc__)
-    parser.add_argument("dataset", help="a name under `text` in params.yaml")
-    name = parser.parse_args(argv).dataset
+    name = read_name(argv, "relate", "a name under `text` in params.yaml")
     layout = Layout.find()
     settings = text_settings(layout, name)
     prepared = layout.prepared(settings.dataset)

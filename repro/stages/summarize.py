@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from irllrec.text.written import written_summaries
 from repro.language_model import chat_of, prompts_of, replies_of, store_path
 from repro.layout import Layout
 from repro.params import load_params
-from repro.stages.entry import run
+from repro.stages.entry import read_name, run
 from repro.stages.text_settings import text_settings
 from repro.text_params import ASKING, Text
 from repro.text_run import ask_about, said
@@ -34,9 +33,7 @@ HELD_OUT = {"validation": "valid", "test": "test"}
 
 def main(argv: list[str]) -> None:
     """Summarize by the entry of ``text`` that ``argv`` names; writes summaries.jsonl and audit.json."""
-    parser = argparse.ArgumentParser(prog="python -m repro.stages.summarize", description=__doc__)
-    parser.add_argument("entry", help="a name under `text` in params.yaml")
-    name = parser.parse_args(argv).entry
+    name = read_name(argv, "summarize", "a name under `text` in params.yaml")
     layout = Layout.find()
     settings = text_settings(layout, name)
     prepared = layout.prepared(settings.dataset)

@@ -5,7 +5,6 @@ Reads the training and validation splits only; the test split is not among its i
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import os
@@ -20,7 +19,7 @@ from repro.layout import Layout
 from repro.params import Cell, Params, load_params
 from repro.seed_training import SeedJob, SeedResult, train_seed
 from repro.simple_training import train_seeds
-from repro.stages.entry import run
+from repro.stages.entry import read_name, run
 from repro.text_views import control_of, text_entry, view_of
 
 if TYPE_CHECKING:
@@ -29,9 +28,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str]) -> None:
     """Train the cell that ``argv`` names and write model/, history.csv and run.json."""
-    parser = argparse.ArgumentParser(prog="python -m repro.stages.train")
-    parser.add_argument("cell", help="a key under `cells` in params.yaml")
-    key = parser.parse_args(argv).cell
+    key = read_name(argv, "train", "a key under `cells` in params.yaml")
     layout = Layout.find()
     train_cell(layout, load_params(layout.params), key)
 
