@@ -1,5 +1,6 @@
 # make demo   the whole pipeline on the embedded data set, then its main table
 # make test   what every change must pass: format, lint, types, architecture, tests
+# make bench  training steps, sampling and evaluation against a plain implementation, in turns; about an hour
 # make setup  the environment in .venv; quick once it is made
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -7,7 +8,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: setup demo test lint format
+.PHONY: setup demo test lint format bench
 
 setup: $(STAMP)
 
@@ -32,3 +33,6 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/python -m benchmarks.run_all $(BENCH)

@@ -1,0 +1,1 @@
+"""Measurements of the library against a plain implementation of the same mathematics."""
