@@ -261,10 +261,12 @@ class IRLLRec(Objective):
         return Term(value, self.settings.itm_weight)
 
     @torch.no_grad()
-    def _teacher_text(self, text_intents: Float[Tensor, "node dim"]) -> Float[Tensor, "node dim"]:
+    def _teacher_text(self, text_intents: Tensor, nodes: Tensor | None = None) -> Tensor:
+        """Return the teacher's text intents of ``nodes``, shape (node, dim); of all nodes by default."""
+        intent: Tensor = self.intent  # type: ignore[assignment]
         if self.tower_teacher is None:
-            return text_intents.detach()
-        teacher: Tensor = self.tower_teacher(self.intent)
+            return text_intents.detach() if nodes is None else text_intents.detach()[nodes]
+        teacher: Tensor = self.tower_teacher(intent if nodes is None else intent[nodes])
         return teacher
 
     def _reading(
@@ -275,21 +277,22 @@ class IRLLRec(Objective):
         The teacher's keys are the fused intents ``F = ½(norm(Z_m) + norm(T_m))``.
         """
         assert intents.interaction is not None and intents.text is not None
+        # Only the batch's nodes are read, so the teacher's tower runs over no others.
+        nodes = torch.cat([rows.users, step.encoding.user_count + rows.items])
         with torch.no_grad():
-            teacher_text = unit_rows(self._teacher_text(intents.text))
+            teacher_text = unit_rows(self._teacher_text(intents.text, nodes))
             source = self.prototype_teacher or self._prototypes(backbone)
-            teacher_interaction = unit_rows(
-                backbone.interaction_intents(step.initial, step.encoding, source, detach=True)
-            )
+            of_all = backbone.interaction_intents(step.initial, step.encoding, source, detach=True)
+            teacher_interaction = unit_rows(of_all[nodes])
             fused = unit_rows(0.5 * (teacher_interaction + teacher_text))
-        interaction, text = unit_rows(intents.interaction), unit_rows(intents.text)
+        interaction, text = unit_rows(intents.interaction[nodes]), unit_rows(intents.text[nodes])
         temperature = self.settings.pair_temperature
         total = torch.zeros((), dtype=text.dtype, device=text.device)
-        sides = (rows.users, step.encoding.user_count + rows.items)
-        for nodes in sides:
-            z, t, f = interaction[nodes], text[nodes], fused[nodes]
-            matched = distilled_matching(z, t, teacher_interaction[nodes], f, temperature)
-            matched = matched + distilled_matching(t, z, teacher_text[nodes], f, temperature)
+        sides = (slice(0, len(rows.users)), slice(len(rows.users), None))
+        for side in sides:
+            z, t, f = interaction[side], text[side], fused[side]
+            matched = distilled_matching(z, t, teacher_interaction[side], f, temperature)
+            matched = matched + distilled_matching(t, z, teacher_text[side], f, temperature)
             total = total + 0.5 * matched
         return total / len(sides)
 
