@@ -410,3 +410,31 @@ def test_every_prompt_about_real_users_holds_training_interactions_only(
     assert audit.prompts == 2228 + 2473
     assert audit.pairs_seen > 0.99 * len(splits["train"])
     assert max(prompt.estimated_tokens for prompt in prompts) <= chat.num_ctx - chat.num_predict
+
+
+def test_distilled_intents_keep_the_published_profile(small: Layout, server: OllamaServer) -> None:
+    """Every node but the first user has a profile; hers falls back to keyphrases, marked."""
+    import pandas as pd
+    import pyarrow.parquet as parquet
+
+    path = small.prepared("demo") / "text.parquet"
+    table = parquet.read_table(path).to_pandas()
+    counts = {"user": 60, "item": 40}
+    profiles = [
+        {"role": role, "node": node, "kind": "profile", "text": f"Enjoys mysteries and maps, {role} {node}."}
+        for role, count in counts.items()
+        for node in range(count)
+        if (role, node) != ("user", 0)
+    ]
+    rows = pd.DataFrame(profiles).assign(user=-1, item=-1, split="")[list(table.columns)]
+    pd.concat([table, rows], ignore_index=True).to_parquet(path, index=False)
+    _configure(small, [server.url], summarizer="distilled")
+    summarize.main(["demo"])
+    summaries = _summaries(small)
+    assert {summary.summarizer for summary in summaries} == {"distilled"}
+    assert [summary.fallback for summary in summaries][:2] == ["extractive", None]
+    own = summaries[1:]
+    assert all(summary.profile.startswith("Enjoys mysteries and maps") for summary in own)
+    assert all(len(summary.intents) == 3 and summary.saw == () for summary in own)
+    assert {summary.template for summary in own} == {"user-distil-books", "item-distil-books"}
+    assert _chats(server) == 99
