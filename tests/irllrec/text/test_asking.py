@@ -511,8 +511,10 @@ def test_ctrl_c_ends_the_process_quickly_and_keeps_the_finished_replies(tmp_path
     path = tmp_path / "replies.sqlite"
     with OllamaServer(latency=(0.02, 0.03)) as server:
         program = f"""if True:
-            import asyncio, sys
+            import asyncio, signal, sys
             from pathlib import Path
+            # A shell that starts things in the background lets them ignore Ctrl-C.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             sys.path.insert(0, {os.getcwd()!r})
             from irllrec.text.store import ReplyStore
             from tests.irllrec.text.test_asking import questions, run
