@@ -5,7 +5,6 @@ import importlib
 import io
 import json
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -248,21 +247,22 @@ def test_the_spread_over_seeds_is_that_of_their_means() -> None:
     assert rows[0].note == "±0.1414 over seeds"
 
 
-@pytest.fixture
-def page(tmp_path: Path) -> Path:
-    """A copy of the page as it is tracked, but with nothing measured yet."""
-    text = (ROOT / "docs" / "deviations.md").read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
+def _unmeasured() -> str:
+    """The page as it is tracked, but with nothing measured yet."""
+    before, _, rest = (ROOT / "docs" / "deviations.md").read_text(encoding="utf-8").partition(BEGIN)
     body, _, after = rest.partition(END)
     lines = [line for line in body.splitlines() if not line.startswith("- `")]
-    body = "\n".join(
-        re.sub(r"\| [^|]* \|$", "| not measured: nothing ran |", line, count=1)
-        if line.startswith("| D-")
-        else line
+    emptied = [
+        re.sub(r"\| [^|]* \|$", "| not measured: nothing ran |", line) if line.startswith("| D-") else line
         for line in lines
-    )
+    ]
+    return f"{before}{BEGIN}{chr(10).join(emptied)}\n{END}{after}"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
     copy = tmp_path / "deviations.md"
-    copy.write_text(f"{before}{BEGIN}{body}\n{END}{after}", encoding="utf-8")
+    copy.write_text(_unmeasured(), encoding="utf-8")
     return copy
 
 
@@ -438,7 +438,7 @@ def measured(small: Layout) -> Layout:
     (small.root / ".dvc").mkdir()
     (small.root / ".dvc" / "config").write_text("[core]\n    analytics = false\n    no_scm = true\n")
     small.deviations_page.parent.mkdir()
-    shutil.copy(ROOT / "docs" / "deviations.md", small.deviations_page)
+    small.deviations_page.write_text(_unmeasured(), encoding="utf-8")
     return small
 
 

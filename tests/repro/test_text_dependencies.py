@@ -13,7 +13,7 @@ from repro.layout import Layout
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = (
-    "  demo: {summarizer: pinned, summaries_from: ../stored.jsonl, "
+    "  demo: {dataset: demo, summarizer: pinned, summaries_from: ../stored.jsonl, "
     "embedder: sentence-transformers, vectors_from: encoder}"
 )
 QUICK_STAGES = """\
@@ -22,7 +22,8 @@ case $1 in
   prepare) mkdir -p data/prepared/demo
     for name in items.parquet users.parquet text.parquet train.npz valid.npz test.npz vectors.npz; do
       echo "$name" > "data/prepared/demo/$name"; done ;;
-  summarize) mkdir -p data/text/demo; echo "$(cat ../stored.jsonl)" summary > data/text/demo/summaries.jsonl ;;
+  summarize) mkdir -p data/text/demo; echo "$(cat ../stored.jsonl)" summary > data/text/demo/summaries.jsonl
+    echo '{}' > data/text/demo/audit.json ;;
   embed) echo vectors > data/text/demo/vectors.npz; echo '{}' > data/text/demo/embedding.json ;;
 esac
 """
@@ -41,7 +42,7 @@ def embedded(tmp_path: Path) -> Layout:
     (root / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n")
     shutil.copy(ROOT / "dvc.yaml", root / "dvc.yaml")
     lines = (ROOT / "params.yaml").read_text().splitlines()
-    (entry,) = [line for line in lines if line.startswith("  demo: {summarizer:")]
+    (entry,) = [line for line in lines if line.startswith("  demo: {dataset: demo, summarizer:")]
     (root / "params.yaml").write_text("\n".join(lines).replace(entry, OWN) + "\n")
     (root / "repro" / "stages" / "launch.sh").write_text(QUICK_STAGES)
     (tmp_path / "stored.jsonl").write_text("first")
@@ -95,7 +96,7 @@ def test_a_path_that_a_stage_watches_anyway_may_be_named_again(
 ) -> None:
     """dvc.yaml lists these files, or the folder around them, beside what params.yaml names."""
     usual = (
-        "  demo: {summarizer: upstream, summaries_from: data/prepared/demo/text.parquet, "
+        "  demo: {dataset: demo, summarizer: upstream, summaries_from: data/prepared/demo/text.parquet, "
         f"embedder: {embedder}, vectors_from: {path}}}"
     )
     embedded.params.write_text(embedded.params.read_text().replace(OWN, usual))
