@@ -74,11 +74,7 @@ def bring_inputs_up_to_date(layout: Layout, params: Params, cells: Mapping[str, 
     """
     require_raw_data(layout, params, sorted({cell.dataset for cell in cells.values()}))
     require_text_sources(layout, params, cells)
-    targets = list(dict.fromkeys(stage for cell in cells.values() for stage in read_by(cell)))
-    stale = stale_stages(layout, targets)
-    if stale:
-        _say_on_stderr(f"First the data, through DVC: {', '.join(sorted(stale))}.")
-        reproduce(layout, targets)
+    _bring_data_up_to_date(layout, [stage for cell in cells.values() for stage in read_by(cell)])
 
 
 def bring_prepared_up_to_date(layout: Layout, params: Params, datasets: Sequence[str]) -> None:
@@ -88,10 +84,15 @@ def bring_prepared_up_to_date(layout: Layout, params: Params, datasets: Sequence
         ReproError, KeyboardInterrupt: As :func:`bring_up_to_date`.
     """
     require_raw_data(layout, params, datasets)
-    stale = stale_stages(layout, [f"prepare@{name}" for name in dict.fromkeys(datasets)])
+    _bring_data_up_to_date(layout, [f"prepare@{name}" for name in datasets])
+
+
+def _bring_data_up_to_date(layout: Layout, stages: Sequence[str]) -> None:
+    targets = list(dict.fromkeys(stages))
+    stale = stale_stages(layout, targets)
     if stale:
         _say_on_stderr(f"First the data, through DVC: {', '.join(sorted(stale))}.")
-        reproduce(layout, [f"prepare@{name}" for name in dict.fromkeys(datasets)])
+        reproduce(layout, targets)
 
 
 def stale_stages(layout: Layout, targets: Sequence[str] = ()) -> list[str]:
