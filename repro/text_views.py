@@ -83,18 +83,17 @@ def made_entry(params: Params, dataset: str, view: str | None) -> tuple[str, dic
     name = entry_name(dataset, view)
     if name in params.text:
         return None
-    own = params.text[dataset].model_dump(exclude_defaults=True)
+    entry = params.text[dataset].model_dump(exclude_defaults=True)
     if view == PLAIN:
-        own["chat"] = {**own["chat"], "style": "plain"}
-        entry = own
+        entry["chat"] |= {"style": "plain"}
     else:
         assert view == TITLES, view
-        entry = {name: value for name, value in own.items() if name not in ("chat",)}
+        entry.pop("chat", None)
         entry["summarizer"] = TITLES
         if entry["embedder"] == "vectors":
             entry["embedder"] = "lsa"  # vectors that came with the data are of other texts
     sources = text_sources(name, dataset, entry["summarizer"], entry["embedder"])
-    return name, in_order({**entry, **sources})
+    return name, in_order(entry | sources)
 
 
 def in_order(entry: dict[str, Any]) -> dict[str, Any]:
