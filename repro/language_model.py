@@ -7,12 +7,10 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from irllrec.errors import TextError
 from repro.errors import ReproError
-from repro.layout import Layout
 from repro.text_params import ASKING, Chat, OllamaEngine, Text
 
 if TYPE_CHECKING:
@@ -45,13 +43,6 @@ class Asking:
     prompts: Sequence[Prompt]
     questions: Sequence[Question]
     digest: str
-
-
-def store_path(layout: Layout, dataset: str) -> Path:
-    """Return the file of a data set's replies: beside the outputs, which DVC deletes before a run."""
-    folder = layout.state / "text"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{dataset}.sqlite"
 
 
 def host_addresses(engine: OllamaEngine) -> tuple[str, ...]:

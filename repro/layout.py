@@ -78,6 +78,10 @@ class Layout:
         """What training a cell cost here: outside the outputs, which are equal between equal runs."""
         return self.state / "timings" / f"{key}.json"
 
+    def replies(self, dataset: str) -> Path:
+        """Replies and vectors by language models: beside the outputs, which DVC deletes before a run."""
+        return self.state / "text" / f"{dataset}.sqlite"
+
     def raw(self, dataset: str) -> Path:
         return self.root / "data" / "raw" / dataset
 

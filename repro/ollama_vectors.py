@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from repro.language_model import limits_of, open_hosts, store_path
+from repro.language_model import limits_of, open_hosts
 from repro.layout import Layout
 from repro.text_params import OllamaEngine, Text
 
@@ -68,7 +68,7 @@ def ollama_vectors(
             ]
             return matrices, found
 
-    with ReplyStore(store_path(layout, text.dataset)) as store:
+    with ReplyStore(layout.replies(text.dataset)) as store:
         try:
             return asyncio.run(run(store, None))
         except HostsUnreachableError as error:

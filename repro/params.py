@@ -156,6 +156,19 @@ class Params(Record):
         own = self.datasets[cell.dataset].training | cell.override.training
         return Training.model_validate(self.training.model_dump() | own)
 
+    def text_of(self, name: str) -> Text:
+        """Return the entry ``name`` under ``text``: how a data set's text becomes vectors.
+
+        Raises:
+            ReproError: If there is no such entry.
+        """
+        if name not in self.text:
+            raise ReproError(
+                f"params.yaml: {name!r} is not under `text` ({', '.join(self.text) or 'nothing is'}): name its "
+                "summarizer and embedder there, or run only the variant base."
+            )
+        return self.text[name]
+
     def cell(self, key: str) -> Cell:
         """Return one cell.
 

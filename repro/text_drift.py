@@ -52,10 +52,7 @@ def drift_table(layout: Layout, params: Params, name: str, sample: int, *, seed:
         ReproError: If the entry or its summaries are missing, or no summary is a model's.
         TextError: As :func:`repro.text_run.ask_about`.
     """
-    if name not in params.text:
-        raise ReproError(
-            f"params.yaml: {name!r} is not under `text` ({', '.join(params.text) or 'nothing is'})."
-        )
+    text = params.text_of(name)
     redone = _ask_again(layout, params, name, sample, seed)
     rows = _text_rows(redone)
     notes = [
@@ -68,7 +65,7 @@ def drift_table(layout: Layout, params: Params, name: str, sample: int, *, seed:
     if vectors is None:
         notes.append("The vectors came with the data, so no new ones can be made.")
         return listing(f"Drift of {name}", COLUMNS, rows, notes)
-    rows += _vector_rows(redone, vectors, fitted=params.text[name].embedder == FITTED)
+    rows += _vector_rows(redone, vectors, fitted=text.embedder == FITTED)
     key = cell_reading(params, name)
     if train and key is not None:
         rows += _metric_rows(layout, params, key, vectors)
@@ -82,18 +79,16 @@ def drift_table(layout: Layout, params: Params, name: str, sample: int, *, seed:
 
 
 def _ask_again(layout: Layout, params: Params, name: str, sample: int, seed: int) -> _Redone:
-    from irllrec.data.prepared import load_ids
     from irllrec.seeding import stream
-    from irllrec.text.records import NodeIds, check_coverage, read_summaries
+    from irllrec.text.records import NodeIds, load_summaries
     from irllrec.text.store import ReplyStore
     from irllrec.text.written import written_summaries
 
     text = params.text[name]
     chat_of(name, text)
     path = layout.text(name) / "summaries.jsonl"
-    prepared = layout.prepared(text.dataset)
-    ids = NodeIds(tuple(load_ids(prepared, "user")), tuple(load_ids(prepared, "item")))
-    old = check_coverage(read_summaries(path), ids, str(path))
+    ids = NodeIds.load(layout.prepared(text.dataset))
+    old = load_summaries(path, ids)
     places = [place for place, summary in enumerate(old) if summary.reply]
     if not places:
         raise ReproError(f"{path} holds no summary that a language model wrote: nothing can drift.")
@@ -151,9 +146,9 @@ def _vectors(layout: Layout, params: Params, name: str, redone: _Redone) -> dict
     text = params.text[name]
     if text.embedder == "vectors":
         return None
-    prepared = layout.prepared(text.dataset)
+    engine = params.engine.ollama
     sides = {OLD: redone.old, NEW: redone.new}
-    return {side: embed(layout, text, prepared, texts_of(summaries))[0] for side, summaries in sides.items()}
+    return {side: embed(layout, engine, text, texts_of(summaries))[0] for side, summaries in sides.items()}
 
 
 def _vector_rows(redone: _Redone, vectors: dict[str, TextVectors], *, fitted: bool) -> list[tuple[str, ...]]:

@@ -37,12 +37,10 @@ def describe_node(
         ReproError: If there is no such entry or node.
         TextError: If the summaries are not made yet and no language model is asked.
     """
-    text = params.text.get(name)
-    if text is None:
-        raise ReproError(
-            f"params.yaml: {name!r} is not under `text` ({', '.join(params.text) or 'nothing is'})."
-        )
-    ids = _ids(layout, text.dataset)
+    from irllrec.text.records import NodeIds
+
+    text = params.text_of(name)
+    ids = NodeIds.load(layout.prepared(text.dataset))
     index = _index(ids, role, node, text.dataset)
     yield f"{role} {node} of {name}, number {index}"
     path = layout.text(name) / "summaries.jsonl"
@@ -60,17 +58,13 @@ def export_summaries(layout: Layout, params: Params, name: str, path: Path) -> M
         TextError: If the summaries are not made yet.
     """
     from irllrec.text.exports import write_export
-    from irllrec.text.records import check_coverage, read_summaries, summary_lines
+    from irllrec.text.records import NodeIds, load_summaries, summary_lines
 
-    text = params.text.get(name)
-    if text is None:
-        raise ReproError(
-            f"params.yaml: {name!r} is not under `text` ({', '.join(params.text) or 'nothing is'})."
-        )
+    text = params.text_of(name)
     if path.suffix != ".gz":
         raise ReproError(f"--to is {path}: end the name in .gz, which `pinned` unpacks.")
-    source = layout.text(name) / "summaries.jsonl"
-    summaries = check_coverage(read_summaries(source), _ids(layout, text.dataset), str(source))
+    ids = NodeIds.load(layout.prepared(text.dataset))
+    summaries = load_summaries(layout.text(name) / "summaries.jsonl", ids)
     return write_export(path, summary_lines(summaries), _provenance(name, text.dataset, summaries))
 
 
@@ -90,14 +84,6 @@ def _provenance(name: str, dataset: str, summaries: Sequence[Summary]) -> dict[s
         "fallbacks": dict(Counter(summary.fallback for summary in summaries if summary.fallback)),
         **{key: sorted(values) for key, values in told.items()},
     }
-
-
-def _ids(layout: Layout, dataset: str) -> NodeIds:
-    from irllrec.data.prepared import load_ids
-    from irllrec.text.records import NodeIds
-
-    prepared = layout.prepared(dataset)
-    return NodeIds(tuple(load_ids(prepared, "user")), tuple(load_ids(prepared, "item")))
 
 
 def _index(ids: NodeIds, role: Role, node: str, dataset: str) -> int:

@@ -14,7 +14,6 @@ from repro.language_model import (
     find_digest,
     prompts_of,
     put_questions,
-    store_path,
 )
 from repro.layout import Layout
 from repro.params import Params
@@ -40,7 +39,7 @@ def ask_entry(layout: Layout, params: Params, name: str, *, retry: bool = False)
     text = params.text[name]
     prepared = layout.prepared(text.dataset)
     prompts = prompts_of(text, chat_of(name, text), load_texts(prepared), load_split(prepared, "train"))
-    with ReplyStore(store_path(layout, text.dataset)) as store:
+    with ReplyStore(layout.replies(text.dataset)) as store:
         _, outcome = ask_about(params.engine.ollama, name, text, prompts, store, retry=retry)
     return f"{name}: {said(outcome)}"
 

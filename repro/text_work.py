@@ -11,15 +11,7 @@ from typing import TYPE_CHECKING
 
 from repro.durations import spoken
 from repro.errors import ReproError
-from repro.language_model import (
-    asking_of,
-    chat_of,
-    find_digest,
-    host_addresses,
-    no_model,
-    prompts_of,
-    store_path,
-)
+from repro.language_model import asking_of, chat_of, find_digest, host_addresses, no_model, prompts_of
 from repro.layout import Layout
 from repro.params import Params
 from repro.tables.listing import listing
@@ -61,13 +53,9 @@ def asking_entries(params: Params, names: Sequence[str] | None) -> list[str]:
     """
     found = []
     for name in names or ():
-        if name not in params.text:
-            raise ReproError(
-                f"params.yaml: {name!r} is not under `text` ({', '.join(params.text) or 'nothing is'}): choose "
-                "one of them."
-            )
-        if params.text[name].summarizer not in ASKING:
-            raise no_model(name, params.text[name])
+        text = params.text_of(name)
+        if text.summarizer not in ASKING:
+            raise no_model(name, text)
         found.append(name)
     found = found or [name for name, text in params.text.items() if text.summarizer in ASKING]
     if not found:
@@ -244,7 +232,7 @@ def reading(layout: Layout, dataset: str) -> Iterator[ReplyStore | None]:
     """Yield the replies of a data set for reading, also while another process asks; None if there are none."""
     from irllrec.text.store import ReplyStore
 
-    path = store_path(layout, dataset)
+    path = layout.replies(dataset)
     if not path.is_file():
         yield None
         return

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from irllrec.data.prepared import load_ids
 from irllrec.data.storage import write_text
 from irllrec.errors import TextError
 from irllrec.text.exports import read_export
@@ -64,6 +65,11 @@ class NodeIds:
     users: tuple[str | int, ...]
     items: tuple[str | int, ...]
 
+    @classmethod
+    def load(cls, prepared: Path) -> NodeIds:
+        """Return the ids of a prepared folder."""
+        return cls(tuple(load_ids(prepared, "user")), tuple(load_ids(prepared, "item")))
+
     def of(self, role: Role) -> tuple[str | int, ...]:
         """Return the ids of one role."""
         return self.users if role == "user" else self.items
@@ -104,6 +110,15 @@ def read_summaries(path: Path) -> list[Summary]:
     except UnicodeDecodeError as error:
         raise TextError(f"{path} is not UTF-8 ({error.reason}): store it as UTF-8.") from None
     return parse_summaries(lines, path)
+
+
+def load_summaries(path: Path, ids: NodeIds) -> list[Summary]:
+    """Return the summaries of a file in node order, users first, one for every node.
+
+    Raises:
+        TextError: As :func:`read_summaries` and :func:`check_coverage`.
+    """
+    return check_coverage(read_summaries(path), ids, str(path))
 
 
 def parse_summaries(lines: Iterable[str], path: Path, first_line: int = 1) -> list[Summary]:

@@ -15,9 +15,8 @@ from irllrec.text.records import (
     MOST_INTENTS,
     NodeIds,
     Summary,
-    check_coverage,
     hash_texts,
-    read_summaries,
+    load_summaries,
 )
 
 
@@ -72,7 +71,7 @@ def replay_summaries(path: Path, ids: NodeIds) -> list[Summary]:
     Raises:
         TextError: If the file is missing or malformed, or does not hold one record a node.
     """
-    summaries = check_coverage(read_summaries(path), ids, str(path))
+    summaries = load_summaries(path, ids)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return [
         replace(

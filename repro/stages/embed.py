@@ -14,7 +14,6 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from irllrec.data.prepared import load_ids
 from irllrec.data.storage import write_json
 from irllrec.errors import TextError
 from irllrec.text.embeddings import (
@@ -28,12 +27,12 @@ from irllrec.text.embeddings import (
 )
 from irllrec.text.encoder import SentenceEncoder, hash_model
 from irllrec.text.lsa import embed_by_lsa
-from irllrec.text.records import ROLES, NodeIds, Summary, check_coverage, read_summaries
+from irllrec.text.records import ROLES, NodeIds, Summary, load_summaries
 from repro.layout import Layout
 from repro.ollama_vectors import ollama_vectors
-from repro.params import Text, load_params
+from repro.params import load_params
 from repro.stages.entry import read_name, run
-from repro.stages.text_settings import text_settings
+from repro.text_params import OllamaEngine, Text
 
 Texts = dict[str, list[str]]
 Model = dict[str, str | int | None]
@@ -44,13 +43,13 @@ def main(argv: list[str]) -> None:
     name = read_name(argv, "embed", "a name under `text` in params.yaml")
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     layout = Layout.find()
-    settings = text_settings(layout, name)
-    prepared = layout.prepared(settings.dataset)
-    ids = NodeIds(tuple(load_ids(prepared, "user")), tuple(load_ids(prepared, "item")))
+    params = load_params(layout.params)
+    settings = params.text_of(name)
+    ids = NodeIds.load(layout.prepared(settings.dataset))
     path = layout.text(name) / "summaries.jsonl"
-    summaries = check_coverage(read_summaries(path), ids, str(path))
+    summaries = load_summaries(path, ids)
     texts = texts_of(summaries)
-    vectors, model = embed(layout, settings, prepared, texts)
+    vectors, model = embed(layout, params.engine.ollama, settings, texts)
     check_node_counts(vectors, len(ids.users), len(ids.items), name)
     _check_not_all_zero(vectors, name)
     record = provenance(settings, model, summaries, texts, vectors)
@@ -69,25 +68,27 @@ def texts_of(summaries: Sequence[Summary]) -> Texts:
     return texts
 
 
-def embed(layout: Layout, settings: Text, prepared: Path, texts: Texts) -> tuple[TextVectors, Model]:
+def embed(layout: Layout, engine: OllamaEngine, settings: Text, texts: Texts) -> tuple[TextVectors, Model]:
     """Return the vectors by the embedder that ``settings`` name, and what is known of its model."""
     groups = [texts[name] for name in ARRAY_NAMES]
     model: Model = {"name": None, "sha256": None}
     if settings.embedder == "vectors":
-        given = load_text_vectors(prepared / "vectors.npz")
+        given = load_text_vectors(layout.prepared(settings.dataset) / "vectors.npz")
         matrices = [normalise_rows(getattr(given, name)) for name in ARRAY_NAMES]
     elif settings.embedder == "sentence-transformers":
         folder = layout.root / settings.vectors_from
         matrices = _encode(folder, groups)
         model = {"name": "/".join(folder.parts[-2:]), "sha256": hash_model(folder)}
     elif settings.embedding is not None:
-        matrices, model = _ask_for_vectors(layout, settings, texts)
+        matrices, model = _ask_for_vectors(layout, engine, settings, texts)
     else:
         matrices = embed_by_lsa(groups, settings.dimension)
     return TextVectors(**dict(zip(ARRAY_NAMES, matrices, strict=True))), model
 
 
-def _ask_for_vectors(layout: Layout, settings: Text, texts: Texts) -> tuple[list[FloatArray], Model]:
+def _ask_for_vectors(
+    layout: Layout, engine: OllamaEngine, settings: Text, texts: Texts
+) -> tuple[list[FloatArray], Model]:
     assert settings.embedding is not None
     groups = {name: texts[name] for name in ARRAY_NAMES}
     names = {
@@ -97,7 +98,6 @@ def _ask_for_vectors(layout: Layout, settings: Text, texts: Texts) -> tuple[list
         ]
         for name, group in groups.items()
     }
-    engine = load_params(layout.params).engine.ollama
     with Progress(console=Console(stderr=True)) as progress:
         matrices, digest = ollama_vectors(
             layout, engine, settings, groups, names, lambda name, total: _reporter(progress, name, total)

@@ -5,23 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from irllrec.data.prepared import load_ids, load_texts
-from irllrec.text.records import NodeIds, check_coverage, read_summaries
+from irllrec.data.prepared import load_texts
+from irllrec.text.records import NodeIds, load_summaries
 from irllrec.text.relating import Fact, relate, write_knowledge
 from repro.layout import Layout
+from repro.params import load_params
 from repro.stages.entry import read_name, run
-from repro.stages.text_settings import text_settings
 
 
 def main(argv: list[str]) -> None:
     """Relate the items of the data set named in ``argv``; writes knowledge.npz."""
     name = read_name(argv, "relate", "a name under `text` in params.yaml")
     layout = Layout.find()
-    settings = text_settings(layout, name)
-    prepared = layout.prepared(settings.dataset)
-    ids = NodeIds(tuple(load_ids(prepared, "user")), tuple(load_ids(prepared, "item")))
-    path = layout.text(name) / "summaries.jsonl"
-    summaries = check_coverage(read_summaries(path), ids, str(path))
+    prepared = layout.prepared(load_params(layout.params).text_of(name).dataset)
+    ids = NodeIds.load(prepared)
+    summaries = load_summaries(layout.text(name) / "summaries.jsonl", ids)
     facts = relate(load_texts(prepared), summaries)
     write_knowledge(layout.knowledge(name), facts)
     print(describe(name, facts, len(ids.items)), file=sys.stderr)

@@ -401,9 +401,7 @@ def test_every_prompt_about_real_users_holds_training_interactions_only(
     rows = load_texts(layout.prepared("xrec"))
     splits = {split: load_split(layout.prepared("xrec"), split) for split in ("train", "valid", "test")}
     prompts = prompts_of(text, chat, rows, splits["train"])
-    ids = NodeIds(
-        tuple(load_ids(layout.prepared("xrec"), "user")), tuple(load_ids(layout.prepared("xrec"), "item"))
-    )
+    ids = NodeIds.load(layout.prepared("xrec"))
     audit = audit_prompts(
         prompts, rows, splits["train"], {name: splits[name] for name in ("valid", "test")}, ids
     )
