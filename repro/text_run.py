@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING
 
 from repro.asking_display import AskingDisplay
 from repro.durations import spoken
-from repro.language_model import (
-    Asking,
-    asking_of,
-    chat_of,
-    find_digest,
-    prompts_of,
-    put_questions,
-)
-from repro.layout import Layout
-from repro.params import Params
+from repro.language_model import Asking, asking_of, chat_of, find_digest, put_questions
 from repro.text_params import OllamaEngine, Text
 
 if TYPE_CHECKING:
@@ -25,23 +16,6 @@ if TYPE_CHECKING:
     from irllrec.text.prompts import Prompt
     from irllrec.text.questions import Outcome
     from irllrec.text.store import ReplyStore
-
-
-def ask_entry(layout: Layout, params: Params, name: str, *, retry: bool = False) -> str:
-    """Ask what the entry ``name`` has no reply for, and return one sentence about it.
-
-    Raises:
-        ReproError, DataError, TextError: Where nothing can be asked; what was finished is kept.
-    """
-    from irllrec.data.prepared import load_split, load_texts
-    from irllrec.text.store import ReplyStore
-
-    text = params.text[name]
-    prepared = layout.prepared(text.dataset)
-    prompts = prompts_of(text, chat_of(name, text), load_texts(prepared), load_split(prepared, "train"))
-    with ReplyStore(layout.replies(text.dataset)) as store:
-        _, outcome = ask_about(params.engine.ollama, name, text, prompts, store, retry=retry)
-    return f"{name}: {said(outcome)}"
 
 
 def ask_about(

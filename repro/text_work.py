@@ -1,4 +1,4 @@
-"""What ``repro text`` tells: how much there is to ask, how long that takes, and what came of it so far."""
+"""What ``repro text`` does: tells how much there is to ask and how long it takes, asks, and tells what came."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from repro.params import Params
 from repro.tables.listing import listing
 from repro.tables.model import Table
 from repro.text_params import ASKING, Text
+from repro.text_run import ask_about, said
 
 if TYPE_CHECKING:
     from irllrec.text.prompts import Prompt
@@ -80,6 +81,20 @@ def load_entry(layout: Layout, params: Params, name: str) -> Entry:
         raise ReproError(f"{prepared} is missing: prepare the data with `dvc repro prepare@{text.dataset}`.")
     prompts = prompts_of(text, chat_of(name, text), load_texts(prepared), load_split(prepared, "train"))
     return Entry(name, text, prompts)
+
+
+def ask_entry(layout: Layout, params: Params, name: str, *, retry: bool = False) -> str:
+    """Ask what the entry ``name`` has no reply for, and return one sentence about it.
+
+    Raises:
+        ReproError, DataError, TextError: Where nothing can be asked; what was finished is kept.
+    """
+    from irllrec.text.store import ReplyStore
+
+    entry = load_entry(layout, params, name)
+    with ReplyStore(layout.replies(entry.text.dataset)) as store:
+        _, outcome = ask_about(params.engine.ollama, name, entry.text, entry.prompts, store, retry=retry)
+    return f"{name}: {said(outcome)}"
 
 
 def estimate_table(layout: Layout, params: Params, names: Sequence[str]) -> Table:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,12 +36,9 @@ def estimate(dataset: EntriesOption = None, format: FormatOption = "rich") -> No
 
     Example: repro text estimate --dataset yelp
     """
-    from repro.text_work import asking_entries, estimate_table
+    from repro.text_work import estimate_table
 
-    check_format(format)
-    layout, params = _project()
-    names = asking_entries(params, dataset)
-    _prepare(layout, params, names)
+    layout, params, names = _entries_to_tell(dataset, format)
     print_table(estimate_table(layout, params, names), format)
 
 
@@ -74,12 +70,9 @@ def status(dataset: EntriesOption = None, format: FormatOption = "rich") -> None
 
     Example: repro text status
     """
-    from repro.text_work import asking_entries, status_table
+    from repro.text_work import status_table
 
-    check_format(format)
-    layout, params = _project()
-    names = asking_entries(params, dataset)
-    _prepare(layout, params, names)
+    layout, params, names = _entries_to_tell(dataset, format)
     print_table(status_table(layout, params, names), format)
 
 
@@ -163,20 +156,24 @@ def _project() -> tuple[Layout, Params]:
     return layout, load_params(layout.params)
 
 
-def _prepare(layout: Layout, params: Params, names: Sequence[str]) -> None:
-    """Prepare the data of entries where that was never done."""
+def _entries_to_tell(named: list[str] | None, form: str) -> tuple[Layout, Params, list[str]]:
+    """Return the project and the entries to tell of, whose data are prepared where that was never done."""
     from repro.engine import bring_prepared_up_to_date
+    from repro.text_work import asking_entries
 
+    check_format(form)
+    layout, params = _project()
+    names = asking_entries(params, named)
     missing = [params.text[name].dataset for name in names]
     missing = [dataset for dataset in missing if not layout.prepared(dataset).is_dir()]
     if missing:
         bring_prepared_up_to_date(layout, params, missing)
+    return layout, params, names
 
 
 def _ask(dataset: list[str] | None, *, retry: bool) -> None:
     from repro.engine import bring_prepared_up_to_date
-    from repro.text_run import ask_entry
-    from repro.text_work import asking_entries
+    from repro.text_work import ask_entry, asking_entries
 
     layout, params = _project()
     names = asking_entries(params, dataset)

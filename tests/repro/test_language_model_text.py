@@ -27,7 +27,7 @@ from repro.params_file import ParamsFile
 from repro.stages import embed, prepare, summarize
 from repro.text_audits import audit_rows, stored_audits
 from repro.text_params import Chat
-from repro.text_run import ask_entry
+from repro.text_work import ask_entry
 from tests import ollama_server
 from tests.ollama_server import EMBEDDER, MODEL, Faults, OllamaServer
 
