@@ -36,6 +36,11 @@ class PreparedText:
     item: int = -1
     split: str = ""
 
+    @property
+    def names_interaction(self) -> bool:
+        """Whether it says which interaction it stems from, so that its part is known."""
+        return self.user >= 0 or self.item >= 0
+
 
 def load_split(folder: Path, name: str) -> Interactions:
     """Return the train, valid or test interactions of a prepared folder."""

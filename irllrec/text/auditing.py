@@ -14,6 +14,7 @@ import numpy as np
 from irllrec.data.interactions import Interactions
 from irllrec.data.prepared import PreparedText
 from irllrec.errors import TextError
+from irllrec.text.corpus import role_of
 from irllrec.text.evidence import CUT_MARK, quotable
 from irllrec.text.leakage import Pair, find_leak, name_interaction, name_node
 from irllrec.text.prompts import Prompt
@@ -218,7 +219,7 @@ class _Reviews:
     """The reviews of all interactions by node, in plain words: those held out, and those of training."""
 
     def __init__(self, rows: Iterable[PreparedText], train: Interactions) -> None:
-        tied = [row for row in rows if row.user >= 0 or row.item >= 0]
+        tied = [row for row in rows if row.names_interaction]
         known = train.contains([row.user for row in tied], [row.item for row in tied]).tolist()
         self.held_out: defaultdict[Node, list[tuple[Pair, str]]] = defaultdict(list)
         self._training: defaultdict[Node, list[str]] = defaultdict(list)
@@ -275,9 +276,8 @@ def _own_texts(
     """Return kind and words of the texts that name no interaction, by node."""
     own: defaultdict[Node, list[tuple[str, str]]] = defaultdict(list)
     for row in rows:
-        if row.user < 0 and row.item < 0 and (metadata or not row.kind.startswith("metadata")):
-            role: Role = "user" if row.role == "user" else "item"
-            own[role, row.node].append((row.kind, plain_words(row.text)))
+        if not row.names_interaction and (metadata or not row.kind.startswith("metadata")):
+            own[role_of(row), row.node].append((row.kind, plain_words(row.text)))
     return own
 
 

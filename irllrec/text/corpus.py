@@ -41,12 +41,17 @@ class NodeText:
         return ((self.title,) if self.title else ()) + self.texts
 
 
+def role_of(row: PreparedText) -> Role:
+    """Return whether a text is about a user or an item."""
+    return "user" if row.role == "user" else "item"
+
+
 def profiles_of(rows: Iterable[PreparedText]) -> dict[tuple[Role, int], str]:
     """Return the profiles that came with the data, by role and node; several are joined."""
     found: dict[tuple[Role, int], str] = {}
     for row in rows:
         if row.kind == "profile" and row.text.strip():
-            key = (_role(row), row.node)
+            key = (role_of(row), row.node)
             found[key] = f"{found[key]} {row.text.strip()}" if key in found else row.text.strip()
     return found
 
@@ -70,11 +75,11 @@ def gather(rows: Sequence[PreparedText], train: Interactions) -> dict[Role, list
         text = row.text.strip()
         if not text:
             continue
-        if row.user < 0 and row.item < 0:
-            if row.kind == "title" and not titles[_role(row)][row.node]:
-                titles[_role(row)][row.node] = text
+        if not row.names_interaction:
+            if row.kind == "title" and not titles[role_of(row)][row.node]:
+                titles[role_of(row)][row.node] = text
             else:
-                texts[_role(row)][row.node].append((row.kind.partition(":")[0], text))
+                texts[role_of(row)][row.node].append((row.kind.partition(":")[0], text))
         elif row.split == "train":
             readers: tuple[tuple[Role, int], ...] = (("user", row.user), ("item", row.item))
             for role, node in readers:
@@ -95,10 +100,6 @@ def gather(rows: Sequence[PreparedText], train: Interactions) -> dict[Role, list
         for node in range(counts["user"])
     ]
     return {"user": users, "item": items}
-
-
-def _role(row: PreparedText) -> Role:
-    return "user" if row.role == "user" else "item"
 
 
 def _node_text(role: Role, node: int, title: str, texts: KindedTexts, saw: Pairs) -> NodeText:

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from irllrec.data.interactions import Interactions
 from irllrec.data.prepared import PreparedText
 from irllrec.errors import TextError
+from irllrec.text.corpus import role_of
 from irllrec.text.records import ROLES, Role
 
 KindedTexts = list[tuple[str, str]]
@@ -192,9 +193,9 @@ def _read_rows(
     }
     reviews: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
     for row in rows:
-        if row.user < 0 and row.item < 0:
+        if not row.names_interaction:
             if text := quotable(row.text):
-                own["user" if row.role == "user" else "item"][row.node].append((row.kind, text))
+                own[role_of(row)][row.node].append((row.kind, text))
         elif row.split == "train" and (text := quotable(row.text)):
             reviews[row.user, row.item].append(text)
     _check_training(list(reviews), train)

@@ -100,7 +100,7 @@ def write_knowledge(path: Path, facts: Sequence[Fact]) -> None:
 
 def _metadata_facts(row: PreparedText) -> Iterable[Fact]:
     kind, _, name = row.kind.partition(":")
-    if row.role != "item" or kind != METADATA or row.user >= 0 or row.item >= 0:
+    if row.role != "item" or kind != METADATA or row.names_interaction:
         return ()
     return (Fact(row.node, name or METADATA, phrase) for phrase in phrases_of(row.text))
 
