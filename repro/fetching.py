@@ -16,9 +16,9 @@ import numpy as np
 
 from irllrec.data.raw import (
     RawTable,
+    altered_file,
     atomic_folder,
     disk_errors,
-    hash_file,
     read_manifest,
     read_table,
     write_raw,
@@ -127,11 +127,9 @@ def _check_extensible(raw: Path, dataset: PublishedDataset) -> None:
         raise DataError(f"{raw} does not hold the published matrices: add --replace to fetch them with text.")
     if "text_source" in manifest:
         raise DataError(f"{raw} has its text already: add --replace to fetch all of it again.")
-    for file, wanted in manifest["files"].items():
-        if not (raw / file).is_file() or hash_file(raw / file) != wanted:
-            raise DataError(
-                f"{raw / file} was changed after it was made: add --replace to fetch all of it again."
-            )
+    altered = altered_file(raw, manifest)
+    if altered is not None:
+        raise DataError(f"{altered} was changed after it was made: add --replace to fetch all of it again.")
 
 
 def _obtain_text(sources: Sources, name: str, mirror: str | None, partial: Path, raw: Path) -> TextFiles:

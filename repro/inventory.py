@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from irllrec.data.raw import hash_file, read_manifest
+from irllrec.data.raw import altered_file, read_manifest
 from repro.layout import Layout
 from repro.params import Split, load_params
 from repro.sources import load_sources
@@ -55,11 +55,7 @@ def raw_state(layout: Layout, name: str) -> str:
     if not (raw / "manifest.json").is_file():
         partial = raw.parent / f".{name}.partial"
         return "part of a download" if partial.is_dir() else "no"
-    files: dict[str, str] = read_manifest(raw)["files"]
-    for file, wanted in files.items():
-        if not (raw / file).is_file() or hash_file(raw / file) != wanted:
-            return "changed"
-    return "verified"
+    return "verified" if altered_file(raw, read_manifest(raw)) is None else "changed"
 
 
 def is_prepared(layout: Layout, name: str, split: Split) -> bool:

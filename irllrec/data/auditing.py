@@ -14,7 +14,7 @@ import numpy.typing as npt
 from irllrec.data.interactions import SPLITS, Interactions
 from irllrec.data.prepared import load_ids, load_split, load_texts
 from irllrec.data.preparing import prepare
-from irllrec.data.raw import hash_file, read_manifest
+from irllrec.data.raw import altered_file, read_manifest
 from irllrec.data.storage import read_arrays
 from irllrec.errors import DataError
 
@@ -70,14 +70,11 @@ def _verdict(holds: bool, detail: str) -> tuple[str, str]:
 
 
 def _hashes(folder: Path) -> tuple[str, str]:
-    named: dict[str, str] = read_manifest(folder)["files"]
-    for file, wanted in named.items():
-        path = folder / file
-        if not path.is_file():
-            return FAILED, f"{path} is missing"
-        if hash_file(path) != wanted:
-            return FAILED, f"{path} was changed after it was made"
-    return PASSED, f"{len(named)} files"
+    manifest = read_manifest(folder)
+    altered = altered_file(folder, manifest)
+    if altered is None:
+        return PASSED, f"{len(manifest['files'])} files"
+    return FAILED, f"{altered} {'was changed after it was made' if altered.is_file() else 'is missing'}"
 
 
 def _stored(folder: Path, name: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any], int, int]:

@@ -72,6 +72,15 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def altered_file(folder: Path, manifest: Mapping[str, Any]) -> Path | None:
+    """Return the first file that is missing or has not the manifest's hash, None where there is none."""
+    for name, wanted in manifest["files"].items():
+        path = folder / name
+        if not path.is_file() or hash_file(path) != wanted:
+            return path
+    return None
+
+
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn a full disk or a refused permission while writing ``path`` into one sentence."""
