@@ -1,11 +1,13 @@
-"""Contrast of matched rows against a table of candidates, in blocks, with its gradient formed at once.
+"""Contrast of matched rows against a table of candidates, with its gradient formed at once.
 
-The mean's upstream gradient is a scalar, so each block's gradient can be formed while the block's
-exponentials are still in cache: one exponential an entry, and no rows × candidates array is kept.
+The mean's upstream gradient is a scalar, so the gradient can be formed in the forward pass while the
+exponentials are still in cache, and no rows × candidates array is kept: by the kernels of
+:mod:`irllrec.native` where they are built, else by PyTorch in blocks of rows.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from jaxtyping import Float, Num
 from torch import Tensor
 
 from irllrec.errors import ConfigurationError
+from irllrec.native.attention import attention, has_attention
 
 # Cosines over a temperature above this bound cannot overflow float32 when exponentiated and summed.
 SAFE_TEMPERATURE = 0.02
@@ -123,6 +126,51 @@ def _contrast(
     return result
 
 
+@dataclass(frozen=True)
+class _Gradients:
+    """Of the loss with respect to its three arguments, for an upstream gradient of 1."""
+
+    anchors: Tensor
+    positives: Tensor
+    candidates: Tensor
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """One contrast to be computed.
+
+    Attributes:
+        scaled: Anchors over the temperature.
+        positives: One row an anchor.
+        candidates: Rows of the denominator.
+        weights: Shares of the rows in the mean.
+        counts: How often each candidate stands in the denominator; None is once.
+        floor: 0, or the 1e-8 of the floored form.
+        shifted: Whether exponents are taken relative to a row's largest.
+    """
+
+    scaled: Tensor
+    positives: Tensor
+    candidates: Tensor
+    weights: Tensor
+    counts: Tensor | None
+    floor: float
+    shifted: bool
+
+    @property
+    def matched(self) -> Tensor:
+        """The logit of each anchor's positive."""
+        return (self.scaled * self.positives).sum(dim=1)
+
+    def losses(self, sums: Tensor, shift: Tensor | None, matched: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rows' losses and by how much the floor damps their gradients."""
+        if self.floor:
+            share = torch.exp(matched) / (sums + self.floor)
+            return -torch.log(share + self.floor), share / (share + self.floor)
+        log_sums = sums.log() if shift is None else sums.log() + shift
+        return log_sums - matched, torch.ones_like(sums)
+
+
 class _Contrast(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -136,43 +184,12 @@ class _Contrast(torch.autograd.Function):
         floor: float,
         shifted: bool,
     ) -> Tensor:
-        scaled = anchors / temperature
-        matched = (scaled * positives).sum(dim=1)
-        needs_gradient = any(ctx.needs_input_grad[:3])
-        anchor_gradient = torch.empty_like(anchors) if needs_gradient else None
-        candidate_gradient = torch.zeros_like(candidates) if needs_gradient else None
-        pull = torch.empty_like(weights)
-        total = torch.zeros((), dtype=anchors.dtype, device=anchors.device)
-        block = max(1, BLOCK_ENTRIES // max(1, candidates.shape[0]))
-        if anchors.device.type != "cpu":
-            block *= 64
         counts = None if candidate_counts is None else candidate_counts.to(anchors.dtype)
-        for start in range(0, anchors.shape[0], block):
-            rows = slice(start, start + block)
-            similarities = scaled[rows] @ candidates.T
-            shift = similarities.amax(dim=1, keepdim=True) if shifted else None
-            if shift is not None:
-                similarities -= shift
-            similarities.exp_()
-            sums = similarities.sum(dim=1) if counts is None else similarities @ counts
-            log_sums = sums.log() if shift is None else sums.log() + shift[:, 0]
-            if floor:
-                share = torch.exp(matched[rows]) / (sums + floor)
-                losses, damping = -torch.log(share + floor), share / (share + floor)
-            else:
-                losses, damping = log_sums - matched[rows], torch.ones_like(sums)
-            total += (losses * weights[rows]).sum()
-            pull[rows] = weights[rows] * damping
-            if anchor_gradient is not None and candidate_gradient is not None:
-                similarities *= (pull[rows] / (sums + floor))[:, None]
-                if counts is not None:
-                    similarities *= counts
-                anchor_gradient[rows] = similarities @ candidates
-                candidate_gradient.addmm_(similarities.T, scaled[rows])
-        if anchor_gradient is not None and candidate_gradient is not None:
-            anchor_gradient -= pull[:, None] * positives
-            anchor_gradient /= temperature
-            ctx.save_for_backward(anchor_gradient, -pull[:, None] * scaled, candidate_gradient)
+        problem = _Problem(anchors / temperature, positives, candidates, weights, counts, floor, shifted)
+        solve = _by_kernel if has_attention(anchors, positives, candidates) else _in_blocks
+        total, found = solve(problem, any(ctx.needs_input_grad[:3]))
+        if found is not None:
+            ctx.save_for_backward(found.anchors / temperature, found.positives, found.candidates)
         return total
 
     @staticmethod
@@ -184,3 +201,62 @@ class _Contrast(torch.autograd.Function):
             for gradient, need in zip(ctx.saved_tensors, needed, strict=True)
         ]
         return (*found, None, None, None, None, None)
+
+
+def _by_kernel(problem: _Problem, differentiated: bool) -> tuple[Tensor, _Gradients | None]:
+    """Return the loss and its gradients; exponentials are formed twice instead of being kept."""
+    scaled, candidates, counts = problem.scaled, problem.candidates, problem.counts
+    shift = _row_maxima(scaled, candidates) if problem.shifted else None
+    values = candidates if differentiated else None
+    sums, drawn = attention(scaled, candidates, values, counts=counts, row_shift=shift)
+    losses, damping = problem.losses(sums, shift, problem.matched)
+    total = (losses * problem.weights).sum()
+    if drawn is None:
+        return total, None
+    pull = problem.weights * damping
+    shares = pull / (sums + problem.floor)
+    pushed = attention(candidates, scaled, scaled, counts=shares, table_shift=shift)[1]
+    assert pushed is not None
+    return total, _Gradients(
+        drawn * shares[:, None] - pull[:, None] * problem.positives,
+        -pull[:, None] * scaled,
+        pushed if counts is None else pushed * counts[:, None],
+    )
+
+
+def _row_maxima(rows: Tensor, table: Tensor) -> Tensor:
+    block = max(1, BLOCK_ENTRIES // max(1, len(table)))
+    return torch.cat([(part @ table.T).amax(dim=1) for part in rows.split(block)])
+
+
+def _in_blocks(problem: _Problem, differentiated: bool) -> tuple[Tensor, _Gradients | None]:
+    """Return the loss and its gradients, one exponential an entry."""
+    scaled, candidates, counts = problem.scaled, problem.candidates, problem.counts
+    matched = problem.matched
+    anchor_gradient, candidate_gradient = torch.empty_like(scaled), torch.zeros_like(candidates)
+    pull = torch.empty_like(problem.weights)
+    total = torch.zeros((), dtype=scaled.dtype, device=scaled.device)
+    block = max(1, BLOCK_ENTRIES // max(1, candidates.shape[0]))
+    if scaled.device.type != "cpu":
+        block *= 64
+    for start in range(0, scaled.shape[0], block):
+        rows = slice(start, start + block)
+        similarities = scaled[rows] @ candidates.T
+        shift = similarities.amax(dim=1, keepdim=True) if problem.shifted else None
+        if shift is not None:
+            similarities -= shift
+        similarities.exp_()
+        sums = similarities.sum(dim=1) if counts is None else similarities @ counts
+        losses, damping = problem.losses(sums, None if shift is None else shift[:, 0], matched[rows])
+        total += (losses * problem.weights[rows]).sum()
+        pull[rows] = problem.weights[rows] * damping
+        if differentiated:
+            similarities *= (pull[rows] / (sums + problem.floor))[:, None]
+            if counts is not None:
+                similarities *= counts
+            anchor_gradient[rows] = similarities @ candidates
+            candidate_gradient.addmm_(similarities.T, scaled[rows])
+    if not differentiated:
+        return total, None
+    anchor_gradient -= pull[:, None] * problem.positives
+    return total, _Gradients(anchor_gradient, -pull[:, None] * scaled, candidate_gradient)

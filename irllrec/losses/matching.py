@@ -10,6 +10,7 @@ from torch import Tensor
 
 from irllrec.errors import ConfigurationError
 from irllrec.losses.contrastive import BLOCK_ENTRIES, SAFE_TEMPERATURE
+from irllrec.native.attention import attention, has_attention
 
 
 def feature_cross_entropy(
@@ -46,7 +47,7 @@ def distilled_matching(
 
 
 class _Distillation(torch.autograd.Function):
-    """Row-blocked soft cross-entropy; the gradient of the logits is ``student - teacher``."""
+    """Soft cross-entropy; the gradient of the logits is ``student - teacher``."""
 
     @staticmethod
     def forward(
@@ -57,30 +58,13 @@ class _Distillation(torch.autograd.Function):
         teacher_keys: Tensor,
         temperature: float,
     ) -> Tensor:
-        row_count = anchors.shape[0]
-        scaled = anchors / temperature
-        teacher_scaled = teacher_anchors / temperature
-        needs_gradient = any(ctx.needs_input_grad[:2])
-        anchor_gradient = torch.empty_like(anchors)
-        key_gradient = torch.zeros_like(keys)
-        total = torch.zeros((), dtype=anchors.dtype, device=anchors.device)
-        block = max(1, BLOCK_ENTRIES // max(1, row_count))
-        if anchors.device.type != "cpu":
-            block *= 64
-        for start in range(0, row_count, block):
-            rows = slice(start, start + block)
-            targets = _softmax_(teacher_scaled[rows] @ teacher_keys.T, temperature)[0]
-            logits = scaled[rows] @ keys.T
-            total -= torch.dot(targets.reshape(-1), logits.reshape(-1))
-            shares, log_sums = _softmax_(logits, temperature)
-            total += log_sums.sum()
-            if needs_gradient:
-                shares -= targets
-                anchor_gradient[rows] = shares @ keys
-                key_gradient.addmm_(shares.T, scaled[rows])
-        if needs_gradient:
-            ctx.save_for_backward(anchor_gradient / (temperature * row_count), key_gradient / row_count)
-        return total / row_count
+        given = (anchors / temperature, keys, teacher_anchors / temperature, teacher_keys)
+        if temperature >= SAFE_TEMPERATURE and has_attention(*given):
+            total, *gradients = _by_kernel(*given)
+        else:
+            total, *gradients = _in_blocks(*given, temperature)
+        ctx.save_for_backward(gradients[0] / (temperature * len(anchors)), gradients[1] / len(anchors))
+        return total / len(anchors)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -90,6 +74,45 @@ class _Distillation(torch.autograd.Function):
             for gradient, need in zip(ctx.saved_tensors, ctx.needs_input_grad[:2], strict=True)
         ]
         return (*found, None, None, None)
+
+
+def _by_kernel(
+    scaled: Tensor, keys: Tensor, teacher_scaled: Tensor, teacher_keys: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the rows' summed losses and their gradients for the scaled anchors and the keys."""
+    sums, drawn = attention(scaled, keys, keys)
+    teacher_sums, target = attention(teacher_scaled, teacher_keys, keys)
+    assert drawn is not None and target is not None
+    # Each row's mean key under the teacher's shares: its product with the anchor is the mean logit.
+    target /= teacher_sums[:, None]
+    total = sums.log().sum() - (scaled * target).sum()
+    pushed = attention(keys, scaled, scaled, counts=1 / sums)[1]
+    pulled = attention(teacher_keys, teacher_scaled, scaled, counts=1 / teacher_sums)[1]
+    assert pushed is not None and pulled is not None
+    return total, drawn / sums[:, None] - target, pushed - pulled
+
+
+def _in_blocks(
+    scaled: Tensor, keys: Tensor, teacher_scaled: Tensor, teacher_keys: Tensor, temperature: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As :func:`_by_kernel`, in blocks of rows."""
+    row_count = len(scaled)
+    anchor_gradient, key_gradient = torch.empty_like(scaled), torch.zeros_like(keys)
+    total = torch.zeros((), dtype=scaled.dtype, device=scaled.device)
+    block = max(1, BLOCK_ENTRIES // max(1, row_count))
+    if scaled.device.type != "cpu":
+        block *= 64
+    for start in range(0, row_count, block):
+        rows = slice(start, start + block)
+        targets = _softmax_(teacher_scaled[rows] @ teacher_keys.T, temperature)[0]
+        logits = scaled[rows] @ keys.T
+        total -= torch.dot(targets.reshape(-1), logits.reshape(-1))
+        shares, log_sums = _softmax_(logits, temperature)
+        total += log_sums.sum()
+        shares -= targets
+        anchor_gradient[rows] = shares @ keys
+        key_gradient.addmm_(shares.T, scaled[rows])
+    return total, anchor_gradient, key_gradient
 
 
 def _softmax_(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:

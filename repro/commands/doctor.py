@@ -100,6 +100,8 @@ def _machine(layout: Layout) -> Iterator[Finding]:
     import psutil
     import torch
 
+    from irllrec.native.building import kernels
+
     yield Finding("processor", f"{psutil.cpu_count()} cores, {torch.get_num_threads()} threads in torch")
     memory = psutil.virtual_memory()
     small = memory.available / _GIB < _ENOUGH_MEMORY_GIB
@@ -121,6 +123,8 @@ def _machine(layout: Layout) -> Iterator[Finding]:
         yield Finding("accelerator", torch.cuda.get_device_name(0))
     else:
         yield Finding("accelerator", "none: the processor does the work")
+    built = kernels()
+    yield Finding("kernels", f"{built.name}: {built.reason}")
 
 
 def _data(layout: Layout, params: Params, *, quick: bool) -> Iterator[Finding]:

@@ -135,6 +135,8 @@ def _run_record(
     layout: Layout, params: Params, cell: Cell, job: SeedJob, results: Sequence[SeedResult]
 ) -> dict[str, Any]:
     """Return run.json: all that made the numbers, nothing that differs between equal runs."""
+    from irllrec.native.building import kernels
+
     recipe = _plain(job.recipe)
     of_the_cell = ("parameter_count", "tuning")
     per_seed = {
@@ -164,6 +166,7 @@ def _run_record(
         "commit": provenance.commit(layout.root),
         "versions": provenance.versions(),
         "device": job.device,
+        "kernels": kernels().name,
         "per_seed": per_seed,
     }
 

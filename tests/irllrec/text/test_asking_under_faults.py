@@ -92,6 +92,21 @@ def hosts(log: Path, *, count: int, faults: str, latency: str) -> Iterator[list[
         process.stdout.close()
 
 
+def plan_of(
+    urls: list[str], asked: list[str], store: Path, states: Path, *, reply_seconds: float, **limits: float
+) -> dict[str, Any]:
+    """Return what the program reads: four requests at once, and further limits of asking."""
+    return {
+        "urls": urls,
+        "texts": asked,
+        "store": str(store),
+        "states": str(states),
+        "seed": BASE_SEED,
+        "reply_seconds": reply_seconds,
+        "limits": {"concurrency": 4, **limits},
+    }
+
+
 def start(plan: dict[str, Any]) -> subprocess.Popen[str]:
     path = Path(plan["store"]).parent / "plan.json"
     path.parent.mkdir(exist_ok=True)
@@ -145,20 +160,16 @@ def test_two_thousand_questions_survive_every_fault_and_twenty_kills(tmp_path: P
     draw = random.Random(11)
     answered_at: list[tuple[int, set[str]]] = []
     with hosts(log, count=3, faults=faults, latency="0.005:0.125") as urls:
-        plan = {
-            "urls": urls,
-            "texts": asked,
-            "store": str(store),
-            "states": str(tmp_path / "states"),
-            "seed": BASE_SEED,
-            "reply_seconds": 1.5,
-            "limits": {
-                "concurrency": 4,
-                "first_pause_seconds": 0.02,
-                "longest_pause_seconds": 0.3,
-                "give_up_seconds": 30.0,
-            },
-        }
+        plan = plan_of(
+            urls,
+            asked,
+            store,
+            tmp_path / "states",
+            reply_seconds=1.5,
+            first_pause_seconds=0.02,
+            longest_pause_seconds=0.3,
+            give_up_seconds=30.0,
+        )
         for number in range(KILLS):
             assert kill_soon_after_it_asks(plan, log, draw.uniform(0.02, 1.0))
             answered_at.append((len(events(log)), set(stored(store, tmp_path / f"copy{number}"))))
@@ -209,15 +220,7 @@ def test_hosts_as_slow_as_real_ones_are_kept_busy_side_by_side(tmp_path: Path) -
     asked = texts(60)
     log, store = tmp_path / "log.jsonl", tmp_path / "replies.sqlite"
     with hosts(log, count=3, faults="busy=0.03,drop=0.03", latency="0.2:5") as urls:
-        plan = {
-            "urls": urls,
-            "texts": asked,
-            "store": str(store),
-            "states": str(tmp_path / "states"),
-            "seed": BASE_SEED,
-            "reply_seconds": 30.0,
-            "limits": {"concurrency": 4, "first_pause_seconds": 0.1},
-        }
+        plan = plan_of(urls, asked, store, tmp_path / "states", reply_seconds=30.0, first_pause_seconds=0.1)
         said, complaints = start(plan).communicate(timeout=60)
     assert complaints == ""
     outcome = json.loads(said)

@@ -20,13 +20,9 @@ from irllrec.text.evidence import (
     shorten,
     single_line,
 )
+from tests.prepared_texts import review
 
 TRAIN = Interactions.from_pairs([0, 0, 1], [0, 2, 2], 3, 4)
-
-
-def _review(user: int, item: int, split: str, text: str) -> PreparedText:
-    return PreparedText("user", user, "review", text, user, item, split)
-
 
 ROWS = [
     PreparedText("item", 0, "metadata:release_year", "1965"),
@@ -36,11 +32,11 @@ ROWS = [
     PreparedText("item", 2, "profile", "For those who like whales."),
     PreparedText("user", 0, "review", "A loose remark."),
     PreparedText("user", 0, "text", "I read at night."),
-    _review(0, 2, "train", "Too much  rope.\nGood whale."),
-    _review(0, 2, "train", "Read twice."),
-    _review(1, 2, "train", "A whale of a book."),
-    _review(0, 1, "valid", "validation words"),
-    _review(1, 0, "test", "test words"),
+    review(0, 2, "train", "Too much  rope.\nGood whale."),
+    review(0, 2, "train", "Read twice."),
+    review(1, 2, "train", "A whale of a book."),
+    review(0, 1, "valid", "validation words"),
+    review(1, 0, "test", "test words"),
 ]
 
 
@@ -106,7 +102,7 @@ def test_an_item_of_which_nothing_is_known_is_no_line_of_its_user() -> None:
 
 def test_a_review_wrongly_marked_as_training_stops() -> None:
     with pytest.raises(TextError, match="user 1 about item 0 is marked as training"):
-        gather_evidence([_review(1, 0, "train", "test words")], TRAIN)
+        gather_evidence([review(1, 0, "train", "test words")], TRAIN)
 
 
 @pytest.mark.parametrize(

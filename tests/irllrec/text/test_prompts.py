@@ -29,13 +29,9 @@ from irllrec.text.prompts import (
 )
 from irllrec.text.records import ROLES, NodeIds
 from irllrec.text.replies import STYLES, Style, schema_of
+from tests.prepared_texts import review
 
 TRAIN = Interactions.from_pairs([0, 0, 1], [0, 2, 2], 3, 4)
-
-
-def _review(user: int, item: int, split: str, text: str) -> PreparedText:
-    return PreparedText("user", user, "review", text, user, item, split)
-
 
 ROWS = [
     PreparedText("item", 0, "title", "Dune"),
@@ -43,10 +39,10 @@ ROWS = [
     PreparedText("item", 1, "title", "Emma"),
     PreparedText("item", 2, "title", "Moby-Dick"),
     PreparedText("user", 0, "profile", "Reads at night."),
-    _review(0, 2, "train", "Too much rope."),
-    _review(1, 2, "train", "A whale of a book."),
-    _review(0, 1, "valid", "A canaryvalid for validation, long enough to be read."),
-    _review(1, 0, "test", "A canarytest for testing, long enough to be read."),
+    review(0, 2, "train", "Too much rope."),
+    review(1, 2, "train", "A whale of a book."),
+    review(0, 1, "valid", "A canaryvalid for validation, long enough to be read."),
+    review(1, 0, "test", "A canarytest for testing, long enough to be read."),
 ]
 CANARIES = ("canaryvalid", "canarytest")
 
@@ -217,10 +213,10 @@ def test_distilling_shows_the_published_profile_alone() -> None:
     assert [prompt] == build_prompts(ROWS, TRAIN, domain="books", style="distil", most_tokens=2000)
 
 
-def _many(count: int, review: str) -> tuple[list[PreparedText], Interactions]:
+def _many(count: int, words: str) -> tuple[list[PreparedText], Interactions]:
     """One user with ``count`` items, each with a title and her review of it."""
     titles = [PreparedText("item", item, "title", f"Volume {item}") for item in range(count)]
-    reviews = [_review(0, item, "train", review) for item in range(count)]
+    reviews = [review(0, item, "train", words) for item in range(count)]
     return titles + reviews, Interactions.from_pairs([0] * count, range(count), 1, count)
 
 
@@ -307,7 +303,7 @@ def test_hostile_text_neither_leaves_the_fence_nor_breaks_the_budget(
     train = Interactions.from_pairs([0] * count, range(count), 1, count)
     rows = [PreparedText(role, 0, kind, text) for kind, text in own for role in ROLES]
     rows += [PreparedText("item", 0, f"metadata:{text}", text) for _, text in own]
-    rows += [_review(0, item, "train", text) for item, text in enumerate(reviews)]
+    rows += [review(0, item, "train", text) for item, text in enumerate(reviews)]
     most = 1700 + more
     for prompt in build_prompts(rows, train, domain="games", style=style, most_tokens=most):
         template = load_template(prompt.role, style, "games")

@@ -17,6 +17,7 @@ from irllrec.text.keyphrases import KeyphraseModel
 from irllrec.text.leakage import check_no_leakage
 from irllrec.text.records import NodeIds, Summary, check_coverage, read_summaries, write_summaries
 from irllrec.text.summaries import replay_summaries, summarize_from_upstream
+from tests.prepared_texts import review
 
 IDS = NodeIds(("ann", "bob", "eve"), ("bread", "boats", "both"))
 TRAIN = Interactions.from_pairs([0, 1, 2], [0, 1, 2], 3, 3)
@@ -26,21 +27,16 @@ HELD_OUT = {
 }
 CANARY = "zanzibarine"
 
-
-def _review(user: int, item: int, split: str, text: str) -> PreparedText:
-    return PreparedText("user", user, "review", text, user, item, split)
-
-
 ROWS = [
     PreparedText("item", 0, "title", "Rye Days"),
     PreparedText("item", 0, "text", "Sourdough bread from rye and a hot oven."),
     PreparedText("item", 1, "text", "Galleon and mutiny under a captain."),
     PreparedText("item", 2, "text", "A captain who bakes sourdough bread."),
-    _review(0, 0, "train", "My oven made sourdough bread."),
-    _review(1, 1, "train", "Mutiny on a galleon, what a captain."),
-    _review(0, 1, "test", f"Mutiny {CANARY}, mutiny."),
-    _review(2, 1, "test", f"The {CANARY} again and {CANARY}."),
-    _review(1, 2, "valid", f"Bread and {CANARY}."),
+    review(0, 0, "train", "My oven made sourdough bread."),
+    review(1, 1, "train", "Mutiny on a galleon, what a captain."),
+    review(0, 1, "test", f"Mutiny {CANARY}, mutiny."),
+    review(2, 1, "test", f"The {CANARY} again and {CANARY}."),
+    review(1, 2, "valid", f"Bread and {CANARY}."),
 ]
 
 

@@ -16,6 +16,7 @@ from irllrec.text.auditing import TitleCount, audit_prompts, audit_texts, plain_
 from irllrec.text.leakage import find_leak, home_of
 from irllrec.text.prompts import Prompt, build_prompts
 from irllrec.text.records import NodeIds
+from tests.prepared_texts import review
 
 IDS = NodeIds(("ann", "bob"), ("dune", "emma", "whale"))
 TRAIN = Interactions.from_pairs([0, 1], [0, 2], 2, 3)
@@ -25,19 +26,14 @@ HELD_OUT = {
 }
 TEST_REVIEW = "Sand, sand -- and MORE sand; I can't\nrecommend it."
 
-
-def _review(user: int, item: int, split: str, text: str) -> PreparedText:
-    return PreparedText("user", user, "review", text, user, item, split)
-
-
 ROWS = [
     PreparedText("item", 0, "title", "Dune"),
     PreparedText("item", 1, "title", "Emma Woodhouse"),
     PreparedText("item", 2, "title", "The Whale"),
-    _review(0, 0, "train", "A planet full of spice and worms."),
-    _review(1, 2, "train", "I loved every page about rope."),
-    _review(0, 1, "valid", "A match is made and unmade again."),
-    _review(1, 0, "test", TEST_REVIEW),
+    review(0, 0, "train", "A planet full of spice and worms."),
+    review(1, 2, "train", "I loved every page about rope."),
+    review(0, 1, "valid", "A match is made and unmade again."),
+    review(1, 0, "test", TEST_REVIEW),
 ]
 
 
@@ -60,7 +56,7 @@ def test_words_are_compared_without_case_punctuation_and_spaces() -> None:
 
 
 def test_clean_texts_pass_and_are_counted() -> None:
-    audit = audit_texts([*ROWS, _review(1, 0, "test", "Too short.")], TRAIN, HELD_OUT, IDS)
+    audit = audit_texts([*ROWS, review(1, 0, "test", "Too short.")], TRAIN, HELD_OUT, IDS)
     assert (audit.own_texts, audit.held_out_reviews, audit.short_reviews) == (3, 2, 1)
     assert audit.passed_over == 0
 
@@ -99,7 +95,7 @@ def test_words_that_a_training_review_has_as_well_prove_nothing() -> None:
     rows = [
         *ROWS,
         PreparedText("user", 1, "text", TEST_REVIEW),
-        _review(1, 2, "train", f"Same: {TEST_REVIEW}"),
+        review(1, 2, "train", f"Same: {TEST_REVIEW}"),
     ]
     assert audit_texts(rows, TRAIN, HELD_OUT, IDS).passed_over == 1
     assert audit_prompts(_prompts(rows), rows, TRAIN, HELD_OUT, IDS).passed_over == 1
@@ -170,7 +166,7 @@ def test_a_shorter_or_uncut_beginning_proves_nothing(text: str) -> None:
 
 def test_a_loose_copy_of_a_long_held_out_review_is_found_though_the_prompt_cuts_it() -> None:
     long_review = " ".join(f"word{number}" for number in range(900))
-    rows = [*ROWS, _review(0, 1, "valid", long_review), PreparedText("user", 0, "review", long_review)]
+    rows = [*ROWS, review(0, 1, "valid", long_review), PreparedText("user", 0, "review", long_review)]
     assert "word899" not in _prompts(rows)[0].messages[1][1]
     with pytest.raises(TextError, match="user 'ann' .* which is a validation interaction"):
         audit_texts(rows, TRAIN, HELD_OUT, IDS)
@@ -178,7 +174,7 @@ def test_a_loose_copy_of_a_long_held_out_review_is_found_though_the_prompt_cuts_
 
 def test_a_cut_blurb_with_which_a_held_out_review_begins_is_no_leak() -> None:
     blurb = " ".join(f"blurb{number}" for number in range(900))
-    rows = [*ROWS, PreparedText("item", 1, "text", blurb), _review(0, 1, "valid", f"{blurb} I agree.")]
+    rows = [*ROWS, PreparedText("item", 1, "text", blurb), review(0, 1, "valid", f"{blurb} I agree.")]
     assert "blurb5 " in _prompts(rows)[3].messages[1][1]
     audit_texts(rows, TRAIN, HELD_OUT, IDS)
     assert audit_prompts(_prompts(rows), rows, TRAIN, HELD_OUT, IDS).passed_over == 1

@@ -1,0 +1,117 @@
+"""Building and loading the C kernels: once for each source, compiler and processor, into a cache."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import platformdirs
+
+# Set to `portable` to leave the kernels off.
+SWITCH = "IRLLREC_KERNELS"
+SOURCE = "attention.c"
+BUILD_SECONDS = 120
+_POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Attributes:
+    library: The loaded kernels, or None where PyTorch does their work.
+    reason: How they were built, or why there are none, with what would help.
+    """
+
+    library: ctypes.CDLL | None
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """``native`` or ``portable``, as run.json records it."""
+        return "portable" if self.library is None else "native"
+
+
+@functools.cache
+def kernels() -> Kernels:
+    """Return this machine's kernels, built where they were not; never raises."""
+    if os.environ.get(SWITCH) == "portable":
+        return Kernels(None, f"{SWITCH} is set to portable")
+    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    if compiler is None:
+        return Kernels(None, "no C compiler was found: install gcc or clang for faster training")
+    command = [compiler, "-O3", _native_flag(), "-shared", "-fPIC"]
+    try:
+        path = _built(command)
+        library = _declared(ctypes.CDLL(str(path)))
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr or "").strip().splitlines()[-1:] or ["no message"]
+        return Kernels(None, f"{compiler} could not build the kernels ({last[0]})")
+    except (OSError, AttributeError, subprocess.TimeoutExpired) as error:
+        return Kernels(None, f"the kernels could not be built or loaded ({error})")
+    return Kernels(library, f"built by {compiler} for this processor")
+
+
+def _native_flag() -> str:
+    return "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"
+
+
+def _built(command: list[str]) -> Path:
+    """Return the library's path; it is compiled where the cache has none."""
+    source = resources.files("irllrec.native").joinpath(SOURCE).read_bytes()
+    version = subprocess.run(
+        [command[0], "--version"], capture_output=True, timeout=BUILD_SECONDS, check=True
+    )
+    identity = [source, *(part.encode() for part in command), version.stdout, _processor()]
+    digest = hashlib.sha256(b"\0".join(identity)).hexdigest()[:20]
+    folder = Path(platformdirs.user_cache_dir("irllrec-repro")) / "kernels"
+    path = folder / f"attention-{digest}.so"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            (Path(scratch) / SOURCE).write_bytes(source)
+            made = str(Path(scratch) / path.name)
+            subprocess.run(
+                [*command, str(Path(scratch) / SOURCE), "-o", made],
+                capture_output=True,
+                text=True,
+                timeout=BUILD_SECONDS,
+                check=True,
+            )
+            # Others may build at the same time; whoever is last puts the same file there.
+            os.replace(made, path)
+    return path
+
+
+def _processor() -> bytes:
+    """Return what tells processors apart, so that a cache shared by machines serves each its own."""
+    information = Path("/proc/cpuinfo")
+    if not information.is_file():
+        return f"{platform.machine()} {platform.processor()}".encode()
+    telling = (b"model name", b"flags", b"Features", b"CPU part")
+    lines = information.read_bytes().splitlines()
+    return b"\n".join(sorted({line for line in lines if line.startswith(telling)}))
+
+
+def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
+    for name in ("query_padding", "table_padding", "width_padding"):
+        getattr(library, name).restype = _COUNT
+    library.pack.argtypes = [_POINTER, *[_COUNT] * 5, _POINTER]
+    library.pack.restype = None
+    library.attend.argtypes = [
+        *[_POINTER] * 2,
+        *[_COUNT] * 3,
+        *[_POINTER] * 4,
+        _COUNT,
+        ctypes.c_int32,
+        *[_POINTER] * 2,
+    ]
+    library.attend.restype = None
+    return library
