@@ -61,6 +61,7 @@ def train_cell(layout: Layout, params: Params, key: str) -> None:
 
 def plan(layout: Layout, params: Params, key: str, cell: Cell, folder: Path) -> list[SeedJob]:
     """Return the jobs of a cell, one a seed, after checking that they can be built."""
+    from irllrec.native.building import kernels
     from irllrec.recommender import inputs_of
 
     recipe = recipe_of(params, cell)
@@ -81,6 +82,7 @@ def plan(layout: Layout, params: Params, key: str, cell: Cell, folder: Path) -> 
             "training": training,
             "data": data,
             "code": _code_hash(layout),
+            "kernels": kernels().name,
         }
     )
     return [
@@ -235,8 +237,8 @@ def _code_hash(layout: Layout) -> str:
     import irllrec
 
     package = Path(str(irllrec.__file__)).parent
-    sources = provenance.sha256_of_files(list(package.rglob("*.py")), package)
-    return provenance.sha256_of_json(sources)
+    sources = [path for pattern in ("*.py", "*.c") for path in package.rglob(pattern)]
+    return provenance.sha256_of_json(provenance.sha256_of_files(sources, package))
 
 
 def _device(wanted: str) -> str:
