@@ -121,7 +121,7 @@ def prompts_of(text: Text, chat: Chat, rows: Sequence[PreparedText], train: Inte
 def asking_of(text: Text, chat: Chat, prompts: Sequence[Prompt], digest: str) -> Asking:
     """Return the questions that the prompts are for a model of this digest."""
     from irllrec.text.asked import question_key
-    from irllrec.text.client import ChatRequest
+    from irllrec.text.chats import ChatRequest
     from irllrec.text.questions import Question
     from irllrec.text.replies import Style, schema_of
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from irllrec.errors import TextError
 from irllrec.text.asked import Asked, FailureCounts, StoredFailure, StoredReply, utc_now
-from irllrec.text.client import ChatReply, ChatRequest, OllamaHost
+from irllrec.text.chats import ChatReply, ChatRequest, cut_off
+from irllrec.text.client import OllamaHost
 from irllrec.text.dispatch import Dispatch
 from irllrec.text.lanes import AskingLimits, digest_of_all, survey
 from irllrec.text.questions import Outcome, Progress, Question
@@ -32,7 +33,6 @@ host never is."""
 
 MOST_REFUSALS_IN_A_ROW = 5
 RATE_WINDOW_SECONDS = 60.0
-
 
 Parse = Callable[[str, "Style"], "Reply"]
 
@@ -158,7 +158,7 @@ class _Run:
         self._prompt_tokens += reply.prompt_tokens or 0
         self._reply_tokens += reply.reply_tokens or 0
         asked = self._asked(question, request, host, reply=reply)
-        problem = _cut_off(reply, request.options)
+        problem = cut_off(reply, request.options)
         if problem is not None:
             return self._fail(asked, *problem)
         try:
@@ -293,20 +293,3 @@ class _Run:
 
 def _is_bad_reply(kind: str) -> bool:
     return kind != TIME_OUT and kind not in TROUBLES_OF_QUESTIONS
-
-
-def _cut_off(reply: ChatReply, options: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return kind and sentence where the prompt or the reply did not fit, else ``None``."""
-    limit = options["num_ctx"]
-    used = (reply.prompt_tokens or 0) + (reply.reply_tokens or 0)
-    if used >= limit:
-        return "context-full", (
-            f"Prompt and reply take {used} tokens ({reply.prompt_tokens} and {reply.reply_tokens}) but num_ctx "
-            f"is {limit}, so part of the prompt may be lost: raise num_ctx or send less text."
-        )
-    if reply.done_reason == "length":
-        return "cut-off", (
-            f"The reply was cut off after {reply.reply_tokens} tokens: raise num_predict "
-            f"(now {options.get('num_predict', 'the server default')}) or ask for less."
-        )
-    return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,19 +14,13 @@ from irllrec.data.interactions import Interactions
 from irllrec.data.prepared import PreparedText
 from irllrec.errors import TextError
 from irllrec.text.corpus import role_of
-from irllrec.text.evidence import CUT_MARK, quotable
 from irllrec.text.leakage import Pair, find_leak, name_interaction, name_node
 from irllrec.text.prompts import Prompt
 from irllrec.text.records import NodeIds, Role
-
-LEAST_REVIEW_WORDS = 6
-"""A shorter review is not looked for: its words stand together by chance."""
+from irllrec.text.wording import LEAST_REVIEW_WORDS, cut_review, plain_prompt, plain_words
 
 LEAST_TITLE_WORDS, LEAST_TITLE_LENGTH = 2, 8
 """A title is looked for if it has so many words or so many characters."""
-
-_BETWEEN_WORDS = re.compile(r" ?(?:[^\w\n\x00 ]|_)(?:[^\w\n\x00]|_)*")
-_CUT = "\x00"
 
 Node = tuple[Role, int]
 
@@ -199,9 +192,9 @@ def _check_prompt(
     """Return how many hits were passed over; raise at the first that proves something."""
     node: Node = (prompt.role, prompt.node)
     passed_over = 0
-    text = _plain_prompt(prompt) if node in reviews.held_out else ""
+    text = plain_prompt(prompt) if node in reviews.held_out else ""
     for pair, review in reviews.held_out.get(node, ()):
-        found = review if review in text else _cut_review(review, text)
+        found = review if review in text else cut_review(review, text)
         if not found:
             continue
         elsewhere = found != review and _in_own_text(found, node, own, train)
@@ -244,30 +237,6 @@ class _Reviews:
         if node not in self._training_words:
             self._training_words[node] = "\n".join(map(plain_words, self._training[node]))
         return words in self._training_words[node]
-
-
-def plain_words(text: str) -> str:
-    """Return the words of a text in lower case, a space before and after each."""
-    return f" {' '.join(_BETWEEN_WORDS.sub(' ', quotable(text).casefold()).split())} "
-
-
-def _plain_prompt(prompt: Prompt) -> str:
-    """Return the words of a prompt, line by line; a line that was cut ends in NUL."""
-    text = "\n".join(text for role, text in prompt.messages if role == "user").casefold()
-    text = text.replace(f"{CUT_MARK}\n", f" {_CUT}\n")
-    return " " + _BETWEEN_WORDS.sub(" ", text).replace("\n", " \n ") + " "
-
-
-def _cut_review(review: str, text: str) -> str:
-    """Return the beginning of a review in which a cut line ends, or an empty text."""
-    beginning = f" {' '.join(review.split()[:LEAST_REVIEW_WORDS])} "
-    start = text.find(beginning)
-    while start >= 0:
-        line = text[start:].partition("\n")[0].rstrip(" ")
-        if line.endswith(_CUT) and review.startswith(found := line.removesuffix(_CUT)):
-            return found
-        start = text.find(beginning, start + 1)
-    return ""
 
 
 def _own_texts(

@@ -13,7 +13,6 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ import httpx
 import ollama
 
 from irllrec.errors import TextError
+from irllrec.text.chats import ChatReply, ChatRequest
 from irllrec.text.transport import GuardedTransport
 from irllrec.text.troubles import HostTroubleError, ModelMissingError, RequestRefusedError
 
@@ -30,47 +30,6 @@ MOST_TOKENS = 2**53
 
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What the official client raises, unsorted, where a body is not JSON or not what the API promises."""
-
-
-@dataclass(frozen=True)
-class ChatRequest:
-    """What is asked of a model.
-
-    Attributes:
-        model: Name of the model, for example ``"qwen3:8b"``.
-        messages: Pairs of role and text.
-        schema: JSON schema the reply must follow, sent as ``format``.
-        options: Sampling options: temperature, seed, num_ctx, num_predict; also ``think``, which the API
-            takes beside them: whether a model that can reasons before it answers.
-    """
-
-    model: str
-    messages: tuple[tuple[str, str], ...]
-    schema: Mapping[str, Any]
-    options: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class ChatReply:
-    """What a model replied, and what the host said about it.
-
-    Attributes:
-        content: The reply's text, not yet parsed.
-        done_reason: ``"stop"``, or ``"length"`` where the reply was cut off.
-        prompt_tokens: Tokens of the prompt as the server counted them, if it did.
-        reply_tokens: Tokens of the reply, if the server counted them.
-        seconds: Wall time from request to reply.
-        host: Address of the host.
-        server_version: Version of the server.
-    """
-
-    content: str
-    done_reason: str | None
-    prompt_tokens: int | None
-    reply_tokens: int | None
-    seconds: float
-    host: str
-    server_version: str
 
 
 class OllamaHost:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from irllrec.text.client import ChatRequest
+from irllrec.text.chats import ChatRequest
 from irllrec.text.lanes import HostStatus
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ import pytest
 from irllrec.errors import TextError
 from irllrec.text.asked import question_key
 from irllrec.text.asking import ask
-from irllrec.text.client import ChatRequest, OllamaHost
+from irllrec.text.chats import ChatRequest
+from irllrec.text.client import OllamaHost
 from irllrec.text.lanes import AskingLimits, check_hosts
 from irllrec.text.questions import Outcome, Progress, Question
 from irllrec.text.replies import parse_reply, schema_of

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from irllrec.errors import TextError
-from irllrec.text.client import ChatReply, ChatRequest, OllamaHost, normalise_url
+from irllrec.text.chats import ChatReply, ChatRequest
+from irllrec.text.client import OllamaHost, normalise_url
 from irllrec.text.replies import schema_of
 from irllrec.text.transport import GuardedTransport
 from irllrec.text.troubles import HostTroubleError, ModelMissingError, RequestRefusedError

@@ -12,10 +12,11 @@ import pytest
 from irllrec.data.interactions import Interactions
 from irllrec.data.prepared import PreparedText
 from irllrec.errors import TextError
-from irllrec.text.auditing import TitleCount, audit_prompts, audit_texts, plain_words
+from irllrec.text.auditing import TitleCount, audit_prompts, audit_texts
 from irllrec.text.leakage import find_leak, home_of
 from irllrec.text.prompts import Prompt, build_prompts
 from irllrec.text.records import NodeIds
+from irllrec.text.wording import plain_words
 from tests.prepared_texts import review
 
 IDS = NodeIds(("ann", "bob"), ("dune", "emma", "whale"))
