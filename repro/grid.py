@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from irllrec.data.storage import write_text
-from repro.cell_requests import TEXT_FREE, CellRequest, checked, entry_of
+from repro.cell_entries import entry_of
+from repro.cell_requests import TEXT_FREE, CellRequest, checked
 from repro.errors import ReproError
 from repro.layout import Layout, text_sources
 from repro.params_file import ParamsFile, dump_yaml, read_yaml

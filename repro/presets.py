@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from repro.cell_requests import CellRequest, variation_of
+from repro.cell_entries import variation_of
+from repro.cell_requests import CellRequest
 from repro.errors import ReproError
 from repro.layout import Layout
 from repro.params_file import ParamsFile, read_yaml

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from irllrec.errors import TrainingError
 from repro import provenance
-from repro.cell_requests import CellRequest, entry_of, variation_of
+from repro.cell_entries import entry_of, variation_of
+from repro.cell_requests import CellRequest
 from repro.errors import ReproError
 from repro.grid import cell_inputs
 from repro.layout import Layout
