@@ -129,6 +129,8 @@ def import_(
 
     Example: repro data import shop --interactions clicks.csv --item-text items.jsonl --split ratio
     """
+    from irllrec.data.tables import ColumnNames
+    from repro.commands.import_options import parse_ratio, parse_seeds
     from repro.importing import ImportRequest, import_dataset
     from repro.layout import Layout
 
@@ -139,17 +141,17 @@ def import_(
         ImportRequest(
             name=name,
             interactions=interactions,
-            columns=_column_names(user_column, item_column, split_column, timestamp_column, rating_column),
+            columns=ColumnNames(user_column, item_column, split_column, timestamp_column, rating_column),
             user_text=user_text,
             item_text=item_text,
             vectors=vectors,
             user_vectors=user_vectors,
             item_vectors=item_vectors,
             how=split,
-            ratio=_parse_ratio(ratio),
+            ratio=parse_ratio(ratio),
             split_seed=split_seed,
             rating_min=rating_min,
-            seeds=_parse_seeds(seeds),
+            seeds=parse_seeds(seeds),
             skip_unknown=skip_unknown,
             replace=replace,
         ),
@@ -275,31 +277,6 @@ def _bring_up_to_date(layout: Layout, name: str, missing_only: bool = False) -> 
     if stale_stages(layout, [stage]):
         _say(f"Preparing {name} through DVC")
         reproduce(layout, [stage])
-
-
-def _column_names(user: str, item: str, split: str, timestamp: str, rating: str) -> Any:
-    from irllrec.data.tables import ColumnNames
-
-    return ColumnNames(user, item, split, timestamp, rating)
-
-
-def _parse_ratio(text: str) -> tuple[float, float, float]:
-    from repro.errors import ReproError
-
-    try:
-        train, valid, test = (float(part) for part in text.replace(",", ":").split(":"))
-    except ValueError:
-        raise ReproError(f"--ratio is {text!r}: give three numbers such as 3:1:1.") from None
-    return train, valid, test
-
-
-def _parse_seeds(text: str) -> tuple[int, ...]:
-    from repro.errors import ReproError
-
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise ReproError(f"--seeds is {text!r}: give whole numbers with commas, such as 2023,2024.") from None
 
 
 def _say(sentence: str) -> None:
