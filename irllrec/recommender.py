@@ -20,6 +20,7 @@ from irllrec.fidelity import Fidelity, as_released
 from irllrec.graph import BipartiteGraph
 from irllrec.losses.regularization import squared_norm
 from irllrec.objectives.interface import Objective, Step
+from irllrec.precision import Precision, shortcuts_of
 from irllrec.seeding import Draws, torch_stream
 from irllrec.settings import read_settings
 from irllrec.simple import SimpleBaseline
@@ -87,6 +88,8 @@ class Recipe:
         fidelity: ``paper`` or ``code``.
         turned: Deviations that are turned the other way from that fidelity.
         embedding_size: d ≥ 1.
+        precision: ``fast`` computes some sums over a sample, see :class:`Shortcuts`; its text vectors
+            are expected reduced.
     """
 
     backbone: str
@@ -97,6 +100,7 @@ class Recipe:
     fidelity: Fidelity = "paper"
     turned: frozenset[str] = frozenset()
     embedding_size: int = 32
+    precision: Precision = "exact"
 
     @property
     def as_released(self) -> frozenset[str]:
@@ -242,5 +246,6 @@ def build(
         drop=recipe.drop,
         as_released=recipe.as_released,
         generator=generator,
+        shortcuts=shortcuts_of(recipe.precision),
     )
     return Recommender(backbone, objective).to(graph.values.device)

@@ -129,6 +129,7 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
     values = {
         "settings": _settings_words(run),
         "fidelity": run.get("fidelity"),
+        "precision": _precision_words(run.get("precision"), text),
         "itm": run.get("itm"),
         "summarizer": text.get("summarizer"),
         "language model": _models_words(text),
@@ -140,6 +141,15 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
         "commit": _short_commit(run.get("commit")),
     }
     return {name: ABSENT if value is None else str(value) for name, value in values.items()}
+
+
+def _precision_words(precision: str | None, text: Mapping[str, Any]) -> str | None:
+    """Return the precision, and for reduced text vectors their columns and the variance they keep."""
+    kept = {
+        f"{one['of']} to {one['dimension']} columns, {100 * one['variance_kept']:.1f}% of the variance"
+        for one in (text.get("reduction") or {}).values()
+    }
+    return f"{precision} (text from {' and '.join(sorted(kept))})" if precision and kept else precision
 
 
 def _models_words(text: Mapping[str, Any]) -> str | None:

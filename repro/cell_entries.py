@@ -41,7 +41,9 @@ def entry_of(request: CellRequest, cells: Mapping[str, Any], inputs: str) -> dic
 
 def variation_of(override: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of an override that makes a variation; the rest are hyper-parameters."""
-    kept: dict[str, Any] = {name: override[name] for name in ("fidelity", "turned") if name in override}
+    kept: dict[str, Any] = {
+        name: override[name] for name in ("fidelity", "turned", "precision") if name in override
+    }
     objective = override.get("objective", {})
     chosen = {name: objective[name] for name in ("itm", "keep_coupled") if name in objective}
     return kept | ({"objective": chosen} if chosen else {})
@@ -51,6 +53,8 @@ def _varied(override: Mapping[str, Any], request: CellRequest) -> dict[str, Any]
     varied = dict(override)
     if request.fidelity:
         varied["fidelity"] = request.fidelity
+    if request.precision:
+        varied["precision"] = request.precision
     if request.turned:
         varied["turned"] = sorted(set(override.get("turned", ())) ^ set(request.turned))
     chosen: dict[str, Any] = {"itm": request.itm} if request.itm else {}

@@ -18,6 +18,7 @@ COMPONENTS = ("IA", "PAIR", "TRAN", "ITM", "PROFILE", "GSL", "MOMENTUM", "NOISE"
 """What ``--drop`` takes, in the order in which names of variants list them."""
 
 FIDELITIES = ("code", "paper")
+PRECISIONS = ("exact", "fast")
 ITM_FORMS = ("code", "reading")
 
 TEXT_FREE = "base"
@@ -26,7 +27,7 @@ _DROPPABLE = {TEXT_FREE: (), "rlmrec-con": ("TEXT",), "rlmrec-gen": ("TEXT",), "
 
 _VARIATION = re.compile(
     r"(-(?P<fidelity>code|paper))?(?P<turned>(-d\d\d)*)(-itm-(?P<itm>code|reading))?"
-    r"(-with-(?P<text>[a-z0-9-]+))?"
+    r"(-(?P<precision>exact|fast))?(-with-(?P<text>[a-z0-9-]+))?"
 )
 
 
@@ -45,6 +46,7 @@ class CellRequest:
         turned: Deviations turned the other way from what they are in that fidelity, "D-01" to "D-12".
         itm: Form of intent-text matching, ``code`` or ``reading``; None keeps the plain cell's.
         keep_coupled: Where translation alignment is dropped, keep it inside intent-text matching.
+        precision: ``exact`` or ``fast``; None keeps the plain cell's.
         text: Another reading of the data set's texts, as :mod:`repro.text_views` has them.
     """
 
@@ -57,6 +59,7 @@ class CellRequest:
     itm: str | None = None
     keep_coupled: bool = False
     text: str | None = None
+    precision: str | None = None
 
     @property
     def variant(self) -> str:
@@ -65,6 +68,7 @@ class CellRequest:
         parts += [self.fidelity] if self.fidelity else []
         parts += [name.lower().replace("-", "") for name in sorted(self.turned)]
         parts += [f"itm-{self.itm}"] if self.itm else []
+        parts += [self.precision] if self.precision else []
         parts += [f"with-{self.text}"] if self.text else []
         dropped = [name.lower() for name in COMPONENTS if name in self.drop]
         parts += ["no", *dropped] if dropped else []
@@ -106,7 +110,14 @@ def named(params: Params, dataset: str, backbone: str, variant: str) -> CellRequ
     if told is None:
         return replace(request, objective=stem)
     turned = tuple(f"D-{digits}" for digits in re.findall(r"\d\d", told["turned"]))
-    return replace(request, fidelity=told["fidelity"], turned=turned, itm=told["itm"], text=told["text"])
+    return replace(
+        request,
+        fidelity=told["fidelity"],
+        turned=turned,
+        itm=told["itm"],
+        precision=told["precision"],
+        text=told["text"],
+    )
 
 
 def checked(params: Params, request: CellRequest) -> CellRequest:
@@ -123,6 +134,7 @@ def checked(params: Params, request: CellRequest) -> CellRequest:
     for value, known, what in (
         (varied.fidelity, FIDELITIES, "fidelity"),
         (varied.itm, ITM_FORMS, "form of ITM"),
+        (varied.precision, PRECISIONS, "precision"),
     ):
         if value not in (None, *known):
             raise ReproError(f"There is no {what} {value!r}: choose {' or '.join(known)}.")
@@ -233,7 +245,9 @@ def _without_what_holds_anyway(params: Params, request: CellRequest) -> CellRequ
     coupled = (
         request.keep_coupled and bool({"IA", "TRAN"} & set(request.drop)) and not settings.get("keep_coupled")
     )
-    return replace(request, fidelity=fidelity, itm=itm, keep_coupled=coupled)
+    usual_precision = override.precision or params.precision
+    precision = request.precision if request.precision != usual_precision else None
+    return replace(request, fidelity=fidelity, itm=itm, keep_coupled=coupled, precision=precision)
 
 
 def _itm_form(settings: Mapping[str, Any], fidelity: Any, override: Override, request: CellRequest) -> str:

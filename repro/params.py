@@ -14,6 +14,7 @@ from repro.text_params import Name, OllamaEngine, Record, Text, check_texts, wit
 
 Drop = Literal["IA", "PAIR", "TRAN", "ITM", "PROFILE", "GSL", "MOMENTUM", "NOISE", "TEXT", "COT"]
 Fidelity = Literal["code", "paper"]
+Precision = Literal["exact", "fast"]
 
 
 class Protocol(Record):
@@ -96,6 +97,7 @@ class Override(Record):
     fidelity: Fidelity | None = None
     turned: tuple[Annotated[str, Field(pattern=r"^D-(0[1-9]|1[0-2])$")], ...] = ()
     """Deviations turned the other way from the fidelity: docs/deviations.md."""
+    precision: Precision | None = None
 
 
 class Cell(Record):
@@ -121,13 +123,15 @@ class Cell(Record):
 
     @property
     def is_variation(self) -> bool:
-        """Whether it varies its objective's plain cell: components dropped, or deviations turned.
+        """Whether it varies its objective's plain cell: components dropped, deviations turned,
+        or another precision.
 
         Such cells are compared with the cell that they vary and stand in no main table.
         """
         override = self.override
         turned = override.fidelity or override.turned or {"itm", "keep_coupled"} & set(override.objective)
-        return self.is_ablation or (self.variant != self.objective and bool(turned))
+        varied = turned or override.precision
+        return self.is_ablation or (self.variant != self.objective and bool(varied))
 
 
 class Params(Record):
@@ -135,6 +139,7 @@ class Params(Record):
 
     protocol: Protocol
     fidelity: Fidelity
+    precision: Precision = "exact"
     training: Training
     engine: Engine
     statistics: Statistics

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repro.shared_text import SharedText, share_text
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -140,20 +142,20 @@ def _gradient_norms(job: SeedJob, recommender: Recommender, sampler: TripleSampl
     }
 
 
-def _node_text(job: SeedJob) -> NodeText | None:
-    import numpy as np
-    import torch
-
-    from irllrec.text.controls import controlled
-    from irllrec.text.embeddings import load_text_vectors
-    from irllrec.types import NodeText
+def shared_text(job: SeedJob) -> SharedText | None:
+    """Return the text vectors that all seeds of the job's cell share; None where none are read."""
+    from irllrec.precision import shortcuts_of
 
     if job.vectors is None:
         return None
-    vectors = controlled(load_text_vectors(job.vectors), job.control, job.seed)
-    profile = np.concatenate([vectors.user_profile, vectors.item_profile])
-    intent = np.concatenate([vectors.user_intent, vectors.item_intent])
-    return NodeText(torch.from_numpy(profile).to(job.device), torch.from_numpy(intent).to(job.device))
+    shortcuts = shortcuts_of(job.recipe.precision)
+    dimension = None if shortcuts is None else shortcuts.text_dimension
+    return share_text(job.vectors, dimension, job.checkpoint.parent / "text")
+
+
+def _node_text(job: SeedJob) -> NodeText | None:
+    shared = shared_text(job)
+    return None if shared is None else shared.open(job.control, job.seed, job.device)
 
 
 def _knowledge(job: SeedJob) -> Knowledge | None:

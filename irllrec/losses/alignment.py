@@ -54,7 +54,7 @@ class BatchRows:
 
 
 def pairwise_alignment(
-    users: Float[Tensor, "user dim"],
+    users: Float[Tensor, "distinct dim"],
     items: Float[Tensor, "item_row dim"],
     other_users: Float[Tensor, "user dim"],
     other_items: Float[Tensor, "item_row dim"],
@@ -65,13 +65,13 @@ def pairwise_alignment(
 ) -> Float[Tensor, ""]:
     """Return the sum of three InfoNCE terms: batch users, positives, negatives.
 
-    Users are contrasted against *all* users of the other view, positives against the batch's
+    Users are contrasted against *all* users given of the other view, positives against the batch's
     positives, negatives against the batch's negatives. Every view is made unit-norm here.
 
     Args:
-        users: All users of the anchor view.
+        users: Users of the anchor view, the rows ``rows.users`` only.
         items: Items of the anchor view, the rows ``rows.items`` only.
-        other_users: All users of the candidate view.
+        other_users: Users of the candidate view: all of them, or the rows ``rows.users`` only.
         other_items: Items of the candidate view, the rows ``rows.items`` only.
         negatives: False leaves the third term out.
 
@@ -79,13 +79,9 @@ def pairwise_alignment(
     """
     users, items = unit_rows(users), unit_rows(items)
     other_users, other_items = unit_rows(other_users), unit_rows(other_items)
-    total = info_nce(
-        users[rows.users],
-        other_users[rows.users],
-        other_users,
-        temperature,
-        row_counts=rows.user_counts,
-    )
+    # As many candidates as anchors are the same users in the same order.
+    matched = other_users if len(other_users) == len(users) else other_users[rows.users]
+    total = info_nce(users, matched, other_users, temperature, row_counts=rows.user_counts)
     sides = [(rows.positives, rows.positive_counts), (rows.negatives, rows.negative_counts)]
     for positions, counts in sides if negatives else sides[:1]:
         candidates = other_items[positions]
@@ -107,6 +103,8 @@ def profile_alignment(
     vectors: Float[Tensor, "node text"],
     rows: BatchRows,
     temperature: float,
+    *,
+    batch_users_only: bool = False,
 ) -> Float[Tensor, ""]:
     """Return the pairwise alignment of embeddings with the text vectors of the same nodes.
 
@@ -115,14 +113,15 @@ def profile_alignment(
         items: All items' embeddings.
         tower: Projects text vectors to embeddings; it sees only the rows that the loss reads.
         vectors: Text vectors of all nodes, users first.
+        batch_users_only: Contrast users against the batch's users instead of all.
 
     Source: RLMRec-Con, and the profile term of IRLLRec.
     """
     user_count = users.shape[0]
     return pairwise_alignment(
-        users,
+        users[rows.users],
         items[rows.items],
-        tower(vectors[:user_count]),
+        tower(vectors[rows.users] if batch_users_only else vectors[:user_count]),
         tower(vectors[user_count + rows.items]),
         rows,
         temperature,
@@ -166,15 +165,23 @@ def view_contrast(
 
 
 def translation_alignment(
-    text_intents: Float[Tensor, "node dim"],
+    text_intents: Float[Tensor, "anchor dim"],
     nodes: Float[Tensor, "node dim"],
-    text_noise: Float[Tensor, "node dim"] | None,
+    text_noise: Float[Tensor, "anchor dim"] | None,
     node_noise: Float[Tensor, "node dim"] | None,
+    sampled: Int[Tensor, "anchor"] | None = None,
 ) -> Float[Tensor, ""]:
     """Return the noisy alignment of text intents with embeddings over all nodes, τ = 1.
 
     ``T' = T ⊙ (1 + ε_1)``, ``E' = E ⊙ (1 + ε_2)``, then the floored contrast of ``T'`` against all
     ``E'``. A noise of None is zero noise.
+
+    Args:
+        text_intents: Of the anchors: all nodes, or the sampled ones.
+        nodes: Embeddings of all nodes.
+        text_noise: ε_1.
+        node_noise: ε_2.
+        sampled: The anchors; None takes all nodes. Over a uniform sample the value is unbiased.
 
     Source: IRLLRec's translation alignment, L_tran.
     """
@@ -183,4 +190,5 @@ def translation_alignment(
     if node_noise is not None:
         nodes = nodes * (1 + node_noise)
     candidates = unit_rows(nodes)
-    return floored_contrast(unit_rows(text_intents), candidates, candidates, 1.0)
+    matched = candidates if sampled is None else candidates[sampled]
+    return floored_contrast(unit_rows(text_intents), matched, candidates, 1.0)

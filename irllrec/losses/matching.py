@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from irllrec.errors import ConfigurationError
-from irllrec.losses.contrastive import BLOCK_ENTRIES, SAFE_TEMPERATURE
+from irllrec.losses.contrastive import BLOCK_ENTRIES, SAFE_TEMPERATURE, unit_rows
 from irllrec.native.attention import attention, has_attention
 
 
@@ -24,17 +24,49 @@ def feature_cross_entropy(
     return -(targets * torch.log_softmax(student, dim=1)).sum(dim=1).mean()
 
 
+def intent_text_matching(
+    interaction: Float[Tensor, "node dim"],
+    text: Float[Tensor, "node dim"],
+    teacher_interaction: Float[Tensor, "node dim"],
+    teacher_text: Float[Tensor, "node dim"],
+    temperature: float,
+    sampled: Int[Tensor, "row"] | None = None,
+) -> Float[Tensor, ""]:
+    """Return ``½[CE(q_zt, p_zt) + CE(q_tz, p_tz)]``, all rows unit rows.
+
+    The teacher's keys are the fused intents ``F = ½(norm(Z_m) + norm(T_m))``, made unit.
+
+    Args:
+        interaction: ``Z``.
+        text: ``T``.
+        teacher_interaction: ``Z_m`` of the momentum teacher.
+        teacher_text: ``T_m``.
+        temperature: τ > 0.
+        sampled: The anchors; None takes all nodes. Over a uniform sample the value is unbiased.
+
+    Source: our reading of D-04 (momentum distillation on fused intent representations).
+    """
+    fused = unit_rows(0.5 * (teacher_interaction + teacher_text))
+
+    def anchors(view: Tensor) -> Tensor:
+        return view if sampled is None else view.index_select(0, sampled)
+
+    to_text = distilled_matching(anchors(interaction), text, anchors(teacher_interaction), fused, temperature)
+    to_interaction = distilled_matching(anchors(text), interaction, anchors(teacher_text), fused, temperature)
+    return 0.5 * (to_text + to_interaction)
+
+
 def distilled_matching(
     anchors: Float[Tensor, "row dim"],
-    keys: Float[Tensor, "row dim"],
+    keys: Float[Tensor, "key dim"],
     teacher_anchors: Float[Tensor, "row dim"],
-    teacher_keys: Float[Tensor, "row dim"],
+    teacher_keys: Float[Tensor, "key dim"],
     temperature: float,
 ) -> Float[Tensor, ""]:
     """Return ``mean_r CE( softmax_j <ā_r, k̄_j>/τ , softmax_j <a_r, k_j>/τ )``.
 
-    Bars mark the teacher, which gets no gradient. All rows are unit rows; row ``r`` of the keys
-    belongs to row ``r`` of the anchors.
+    Bars mark the teacher, which gets no gradient. All rows are unit rows. The anchors may be a sample
+    of the nodes that the keys are of.
 
     Source: our reading of D-04 (momentum distillation on fused intent representations).
     """
@@ -99,7 +131,7 @@ def _in_blocks(
     row_count = len(scaled)
     anchor_gradient, key_gradient = torch.empty_like(scaled), torch.zeros_like(keys)
     total = torch.zeros((), dtype=scaled.dtype, device=scaled.device)
-    block = max(1, BLOCK_ENTRIES // max(1, row_count))
+    block = max(1, BLOCK_ENTRIES // max(1, len(keys)))
     if scaled.device.type != "cpu":
         block *= 64
     for start in range(0, row_count, block):

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from irllrec.backbones.interface import Backbone, Encoding
+from irllrec.precision import Shortcuts
 from irllrec.seeding import Draws
 from irllrec.types import Batch, NodeText, Term
 
@@ -52,8 +53,10 @@ class Objective(nn.Module, abc.ABC):
         drop: frozenset[str],
         as_released: frozenset[str],
         generator: torch.Generator,
+        shortcuts: Shortcuts | None = None,
     ) -> None:
         super().__init__()
+        self.shortcuts = shortcuts
         self.settings = settings
         self.drop = drop
         self.as_released = as_released

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from irllrec.backbones.interface import Backbone
@@ -14,6 +14,7 @@ from irllrec.errors import ConfigurationError
 from irllrec.layers.intents import IntentPrototypes
 from irllrec.layers.momentum import follow, teacher_of
 from irllrec.layers.projector import Projector
+from irllrec.layers.rows import NodeRows
 from irllrec.losses.alignment import (
     BatchRows,
     pairwise_alignment,
@@ -21,7 +22,7 @@ from irllrec.losses.alignment import (
     translation_alignment,
 )
 from irllrec.losses.contrastive import unit_rows
-from irllrec.losses.matching import distilled_matching, feature_cross_entropy
+from irllrec.losses.matching import feature_cross_entropy, intent_text_matching
 from irllrec.objectives.interface import Objective, Step
 from irllrec.types import NodeText, Term
 
@@ -64,18 +65,34 @@ class IRLLRecSettings:
 
 
 @dataclass(frozen=True)
+class _Rows:
+    """The rows that one step reads.
+
+    Attributes:
+        batch: The batch's distinct users and items.
+        batch_nodes: The same as nodes, users first.
+        sampled: Nodes whose translation alignment is computed, ascending; None for all.
+    """
+
+    batch: BatchRows
+    batch_nodes: Int[Tensor, "batch_node"]
+    sampled: Int[Tensor, "anchor"] | None
+
+
+@dataclass(frozen=True)
 class _Intents:
-    """Interaction intents ``Z`` and text intents ``T`` of one step, over all nodes."""
+    """Interaction intents ``Z`` of all nodes, and text intents ``T`` of those that are read."""
 
     interaction: Float[Tensor, "node dim"] | None
-    text: Float[Tensor, "node dim"] | None
+    text: NodeRows
 
 
 class IRLLRec(Objective):
     """``λ_kd·kd + λ_1·pair + λ_2·tran + λ_3·ITM``.
 
     Source: Wang et al., SIGIR 2025 (IRLLRec); deviations D-01 to D-05 in docs/deviations.md.
-    *Randomness*: two normal arrays of shape (node, dim) a step for translation alignment.
+    *Randomness*: two normal arrays of shape (node, dim) a step for translation alignment; before and
+    after them the samples of ``precision: fast``.
     """
 
     Settings = IRLLRecSettings
@@ -179,7 +196,7 @@ class IRLLRec(Objective):
             follow(self.prototype_teacher, prototypes, self.settings.momentum)
 
     def terms(self, backbone: Backbone, step: Step) -> dict[str, Term]:
-        rows = BatchRows.of(step.batch)
+        batch = BatchRows.of(step.batch)
         terms: dict[str, Term] = {}
         if "kd" in self.active:
             profile: Tensor = self.profile  # type: ignore[assignment]
@@ -189,68 +206,91 @@ class IRLLRec(Objective):
                     step.encoding.items,
                     self.profile_tower,
                     profile,
-                    rows,
+                    batch,
                     self.settings.kd_temperature,
+                    batch_users_only=self.shortcuts is not None,
                 ),
                 self.settings.kd_weight,
             )
         if not self.active & {"pair", "tran", "itm"}:
             return terms
-        intents = self._intents(backbone, step)
+        rows = self._rows(step, batch)
+        intents = self._intents(backbone, step, rows)
         if "pair" in self.active:
             terms["pair"] = self._pair_term(backbone, intents, rows)
         tran = None
         if "tran" in self.active or self._couples_tran:
-            tran = self._tran(intents, step)
+            tran = self._tran(intents, step, rows)
         if "tran" in self.active and tran is not None:
             terms["tran"] = Term(tran, self.settings.tran_weight)
         if "itm" in self.active:
             terms["itm"] = self._itm_term(backbone, step, intents, rows, tran)
         return terms
 
-    def _intents(self, backbone: Backbone, step: Step) -> _Intents:
-        intent: Tensor = self.intent  # type: ignore[assignment]
+    def _rows(self, step: Step, batch: BatchRows) -> _Rows:
+        node_count, sampled = len(step.encoding.nodes), None
+        if self.shortcuts is not None and self.shortcuts.translation_rows < node_count:
+            drawn = step.draws.choice(node_count, self.shortcuts.translation_rows)
+            sampled = drawn.sort().values.to(batch.users.device)
+        return _Rows(batch, torch.cat([batch.users, step.encoding.user_count + batch.items]), sampled)
+
+    def _intents(self, backbone: Backbone, step: Step, rows: _Rows) -> _Intents:
         interaction = None
         if self._needs_interaction_intents:
             interaction = backbone.interaction_intents(
                 step.initial, step.encoding, self._prototypes(backbone)
             )
-        return _Intents(interaction=interaction, text=self.intent_tower(intent))
+        return _Intents(interaction, self._text_rows(step, rows))
 
-    def _pair_term(self, backbone: Backbone, intents: _Intents, rows: BatchRows) -> Term:
-        assert intents.interaction is not None and intents.text is not None
-        user_count = backbone.graph.user_count
+    def _text_rows(self, step: Step, rows: _Rows) -> NodeRows:
+        """Return the text intents of the nodes that some term reads; the tower sees no others."""
+        intent: Tensor = self.intent  # type: ignore[assignment]
+        of_sample = self._couples_tran or "tran" in self.active or self.itm_form == "code"
+        if of_sample and rows.sampled is None:
+            return NodeRows(self.intent_tower(intent))
+        read = [rows.batch_nodes]
+        if of_sample and rows.sampled is not None:
+            read.append(rows.sampled)
+        if self.shortcuts is None:
+            read.append(torch.arange(step.encoding.user_count, device=intent.device))
+        nodes = torch.unique(torch.cat(read))
+        return NodeRows(self.intent_tower(intent[nodes]), nodes)
+
+    def _pair_term(self, backbone: Backbone, intents: _Intents, rows: _Rows) -> Term:
+        assert intents.interaction is not None
+        user_count, batch = backbone.graph.user_count, rows.batch
+        items = user_count + batch.items
         value = pairwise_alignment(
-            intents.interaction[:user_count],
-            intents.interaction[user_count + rows.items],
-            intents.text[:user_count],
-            intents.text[user_count + rows.items],
-            rows,
+            intents.interaction[batch.users],
+            intents.interaction[items],
+            intents.text.first(user_count) if self.shortcuts is None else intents.text.at(batch.users),
+            intents.text.at(items),
+            batch,
             self.settings.pair_temperature,
             negatives=backbone.release.pair_negatives or "D-10" not in self.as_released,
         )
         return Term(value, self.settings.pair_weight)
 
-    def _tran(self, intents: _Intents, step: Step) -> Float[Tensor, ""]:
-        assert intents.text is not None
+    def _tran(self, intents: _Intents, step: Step, rows: _Rows) -> Float[Tensor, ""]:
+        text = intents.text.at(rows.sampled)
         text_noise = node_noise = None
         if "NOISE" not in self.drop:
-            text_noise = step.draws.randn_like(intents.text)
+            text_noise = step.draws.randn_like(text)
             node_noise = step.draws.randn_like(step.encoding.nodes)
-        return translation_alignment(intents.text, step.encoding.nodes, text_noise, node_noise)
+        return translation_alignment(text, step.encoding.nodes, text_noise, node_noise, rows.sampled)
 
     def _itm_term(
         self,
         backbone: Backbone,
         step: Step,
         intents: _Intents,
-        rows: BatchRows,
+        rows: _Rows,
         tran: Float[Tensor, ""] | None,
     ) -> Term:
-        assert intents.text is not None
         alpha = self.settings.itm_alpha
         if self.itm_form == "code":
-            distilled = feature_cross_entropy(intents.text, self._teacher_text(intents.text))
+            student = intents.text.at(rows.sampled)
+            distilled = feature_cross_entropy(student, self._teacher_text(intents.text, rows.sampled))
         else:
             distilled = self._reading(backbone, step, intents, rows)
         value = alpha * distilled
@@ -261,40 +301,39 @@ class IRLLRec(Objective):
         return Term(value, self.settings.itm_weight)
 
     @torch.no_grad()
-    def _teacher_text(self, text_intents: Tensor, nodes: Tensor | None = None) -> Tensor:
-        """Return the teacher's text intents of ``nodes``, shape (node, dim); of all nodes by default."""
+    def _teacher_text(self, student: NodeRows, nodes: Tensor | None) -> Tensor:
+        """Return the teacher's text intents of ``nodes``, shape (node, dim); None is all nodes."""
         intent: Tensor = self.intent  # type: ignore[assignment]
         if self.tower_teacher is None:
-            return text_intents.detach() if nodes is None else text_intents.detach()[nodes]
+            return student.at(nodes).detach()
         teacher: Tensor = self.tower_teacher(intent if nodes is None else intent[nodes])
         return teacher
 
-    def _reading(
-        self, backbone: Backbone, step: Step, intents: _Intents, rows: BatchRows
-    ) -> Float[Tensor, ""]:
-        """Return ½[CE(q_zt, p_zt) + CE(q_tz, p_tz)], users and items apart, their mean.
-
-        The teacher's keys are the fused intents ``F = ½(norm(Z_m) + norm(T_m))``.
-        """
-        assert intents.interaction is not None and intents.text is not None
+    def _reading(self, backbone: Backbone, step: Step, intents: _Intents, rows: _Rows) -> Float[Tensor, ""]:
+        """Return intent-text matching of the batch's users and of its items, their mean."""
+        assert intents.interaction is not None
         # Only the batch's nodes are read, so the teacher's tower runs over no others.
-        nodes = torch.cat([rows.users, step.encoding.user_count + rows.items])
+        nodes = rows.batch_nodes
         with torch.no_grad():
-            teacher_text = unit_rows(self._teacher_text(intents.text, nodes))
             source = self.prototype_teacher or self._prototypes(backbone)
             of_all = backbone.interaction_intents(step.initial, step.encoding, source, detach=True)
-            teacher_interaction = unit_rows(of_all[nodes])
-            fused = unit_rows(0.5 * (teacher_interaction + teacher_text))
-        interaction, text = unit_rows(intents.interaction[nodes]), unit_rows(intents.text[nodes])
-        temperature = self.settings.pair_temperature
-        total = torch.zeros((), dtype=text.dtype, device=text.device)
-        sides = (slice(0, len(rows.users)), slice(len(rows.users), None))
-        for side in sides:
-            z, t, f = interaction[side], text[side], fused[side]
-            matched = distilled_matching(z, t, teacher_interaction[side], f, temperature)
-            matched = matched + distilled_matching(t, z, teacher_text[side], f, temperature)
-            total = total + 0.5 * matched
-        return total / len(sides)
+            teachers = (of_all[nodes], self._teacher_text(intents.text, nodes))
+        views = (intents.interaction[nodes], intents.text.at(nodes))
+        users = len(rows.batch.users)
+        values = []
+        for side in (slice(None, users), slice(users, None)):
+            z, t, teacher_z, teacher_t = (unit_rows(view[side]) for view in (*views, *teachers))
+            sampled = self._sampled_anchors(step, len(z))
+            values.append(
+                intent_text_matching(z, t, teacher_z, teacher_t, self.settings.pair_temperature, sampled)
+            )
+        return torch.stack(values).mean()
+
+    def _sampled_anchors(self, step: Step, count: int) -> Tensor | None:
+        """Return which of ``count`` rows are matched; None for all."""
+        if self.shortcuts is None or self.shortcuts.matching_rows >= count:
+            return None
+        return step.draws.choice(count, self.shortcuts.matching_rows)
 
 
 OBJECTIVE = IRLLRec

@@ -54,6 +54,7 @@ class RLMRecCon(Objective):
             profile,
             BatchRows.of(step.batch),
             self.settings.kd_temperature,
+            batch_users_only=self.shortcuts is not None,
         )
         return {"kd": Term(value, self.settings.kd_weight)}
 

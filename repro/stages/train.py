@@ -17,7 +17,8 @@ from repro import provenance
 from repro.held_out import without_test
 from repro.layout import Layout
 from repro.params import Cell, Params, load_params
-from repro.seed_training import SeedJob, SeedResult, train_seed
+from repro.seed_training import SeedJob, SeedResult, shared_text, train_seed
+from repro.shared_text import SharedText
 from repro.simple_training import train_seeds
 from repro.stages.entry import read_name, run
 from repro.text_views import control_of, text_entry, view_of
@@ -46,6 +47,7 @@ def train_cell(layout: Layout, params: Params, key: str) -> None:
     folder = layout.run(cell.dataset, cell.backbone, cell.variant)
     seeds = params.datasets[cell.dataset].seeds
     jobs = plan(layout, params, key, cell, folder)
+    text = shared_text(jobs[0])
     workers = worker_count(params, jobs[0].device)
     if is_simple(cell.backbone):
         results = train_seeds(jobs, workers=workers, title=key)
@@ -53,7 +55,7 @@ def train_cell(layout: Layout, params: Params, key: str) -> None:
         results = run_seeds(train_seed, jobs, seeds, workers=workers, title=key)
 
     write_text(folder / "history.csv", _history_table(results))
-    write_json(folder / "run.json", _run_record(layout, params, cell, jobs[0], results))
+    write_json(folder / "run.json", _run_record(layout, params, cell, jobs[0], results, text))
     timings = {str(job.seed): result.timing for job, result in zip(jobs, results, strict=True)}
     write_json(layout.timings(key), {"device": jobs[0].device, "workers": workers, "per_seed": timings})
     shutil.rmtree(jobs[0].checkpoint.parent, ignore_errors=True)
@@ -119,6 +121,7 @@ def recipe_of(params: Params, cell: Cell) -> Recipe:
         fidelity=cell.override.fidelity or params.fidelity,
         turned=frozenset(cell.override.turned),
         embedding_size=params.training_of(cell).embedding_size,
+        precision=cell.override.precision or params.precision,
     ).resolved()
 
 
@@ -134,7 +137,12 @@ def _history_table(results: Sequence[SeedResult]) -> str:
 
 
 def _run_record(
-    layout: Layout, params: Params, cell: Cell, job: SeedJob, results: Sequence[SeedResult]
+    layout: Layout,
+    params: Params,
+    cell: Cell,
+    job: SeedJob,
+    results: Sequence[SeedResult],
+    text: SharedText | None,
 ) -> dict[str, Any]:
     """Return run.json: all that made the numbers, nothing that differs between equal runs."""
     from irllrec.native.building import kernels
@@ -154,6 +162,7 @@ def _run_record(
         "drop": list(cell.drop),
         "text_view": view_of(cell.drop, cell.text),
         "fidelity": None if tuning else recipe["fidelity"],
+        "precision": None if tuning else recipe["precision"],
         "turned": recipe["turned"],
         "itm": _itm_form(job.recipe),
         "released": None if tuning else _released(job.recipe),
@@ -162,7 +171,7 @@ def _run_record(
         "hyperparameters": _hyperparameters(job, tuning),
         "parameter_count": results[0].record["parameter_count"],
         "seeds": list(params.datasets[cell.dataset].seeds),
-        "text": _text_provenance(job.vectors),
+        "text": _text_provenance(job.vectors, text),
         "data_sha256": job.data_sha256,
         "params_sha256": provenance.sha256_of_json({"recipe": recipe, "training": dict(job.training)}),
         "commit": provenance.commit(layout.root),
@@ -211,12 +220,13 @@ def _released(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _text_provenance(vectors: Path | None) -> dict[str, Any] | None:
-    if vectors is None:
+def _text_provenance(vectors: Path | None, text: SharedText | None) -> dict[str, Any] | None:
+    if vectors is None or text is None:
         return None
     from irllrec.text.embeddings import read_provenance
 
-    return read_provenance(vectors)
+    found = read_provenance(vectors)
+    return found | ({"reduction": dict(text.reduction)} if text.reduction else {})
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:
@@ -229,6 +239,7 @@ def _plain(recipe: Recipe) -> dict[str, Any]:
         "fidelity": recipe.fidelity,
         "turned": sorted(recipe.turned),
         "embedding_size": recipe.embedding_size,
+        "precision": recipe.precision,
     }
 
 

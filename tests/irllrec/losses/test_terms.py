@@ -115,7 +115,9 @@ def test_pairwise_alignment_over_distinct_rows_equals_it_over_the_batch() -> Non
     users, items = _normal(3, 4, 1), _normal(5, 4, 2)
     other_users, other_items = _normal(3, 4, 3), _normal(5, 4, 4)
     rows = BatchRows.of(batch)
-    ours = pairwise_alignment(users, items[rows.items], other_users, other_items[rows.items], rows, 0.2)
+    ours = pairwise_alignment(
+        users[rows.users], items[rows.items], other_users, other_items[rows.items], rows, 0.2
+    )
     u, i, ou, oi = (unit_rows(x) for x in (users, items, other_users, other_items))
     expected = info_nce(u[batch.users], ou[batch.users], ou, 0.2)
     for chosen in (batch.positive_items, batch.negative_items):

@@ -1,0 +1,33 @@
+"""Exact or fast: whether a step's sums run over all their rows, or over a sample of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Precision = Literal["exact", "fast"]
+
+
+@dataclass(frozen=True)
+class Shortcuts:
+    """What ``precision: fast`` does on a part only.
+
+    Denominators of pairwise and profile alignment run over the batch's users instead of all users.
+    The two samples below are of anchors; denominators keep all their rows, so that the sampled means
+    are unbiased.
+
+    Attributes:
+        text_dimension: Principal components that text vectors are reduced to.
+        translation_rows: Nodes a step whose translation alignment is computed; also those of the
+            release's form of intent-text matching.
+        matching_rows: Users, and as many items, a step whose intent-text matching is computed.
+    """
+
+    text_dimension: int = 128
+    translation_rows: int = 1024
+    matching_rows: int = 1024
+
+
+def shortcuts_of(precision: Precision) -> Shortcuts | None:
+    """Return what a precision shortens; None where everything is exact."""
+    return Shortcuts() if precision == "fast" else None

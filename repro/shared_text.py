@@ -1,0 +1,93 @@
+"""A cell's text vectors, read and reduced once, then memory-mapped by all of its seeds."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from irllrec.text.controls import Control
+    from irllrec.text.reduction import Reduction
+    from irllrec.types import NodeText
+
+_FACTS = "facts.json"
+KINDS = ("profile", "intent")
+
+
+@dataclass(frozen=True)
+class SharedText:
+    """Text vectors as files that processes map instead of copying.
+
+    Attributes:
+        folder: Holds ``profile.npy`` and ``intent.npy``, shape (node, text), float32, users first.
+        user_count: Where the items start.
+        reduction: By kind what ``precision: fast`` kept (columns, of how many, share of variance);
+            empty where the vectors are as they were.
+    """
+
+    folder: Path
+    user_count: int
+    reduction: Mapping[str, Any]
+
+    def open(self, control: Control | None, seed: int, device: str) -> NodeText:
+        """Return the vectors as tensors; those of a control run are made anew, all others mapped."""
+        import numpy as np
+        import torch
+
+        from irllrec.text.controls import controlled
+        from irllrec.text.embeddings import TextVectors
+        from irllrec.types import NodeText
+
+        # Copy on write: torch wants memory that it may write to, and nothing is ever written.
+        maps = {kind: np.load(self.folder / f"{kind}.npy", mmap_mode="c") for kind in KINDS}
+        if control is not None:
+            sides = {"user": slice(None, self.user_count), "item": slice(self.user_count, None)}
+            parts = {f"{role}_{kind}": maps[kind][side] for kind in KINDS for role, side in sides.items()}
+            vectors = controlled(TextVectors(**parts), control, seed)
+            maps = {
+                kind: np.concatenate([getattr(vectors, f"{role}_{kind}") for role in sides]) for kind in KINDS
+            }
+        return NodeText(*(torch.from_numpy(maps[kind]).to(device) for kind in KINDS))
+
+
+def share_text(vectors: Path, dimension: int | None, folder: Path) -> SharedText:
+    """Return the vectors of a npz file as shared files in ``folder``, written unless they are there.
+
+    Args:
+        vectors: Checked when it is read.
+        dimension: Principal components to keep, None for the vectors as they are.
+        folder: Belongs to these vectors and this dimension alone; whole or absent.
+
+    Raises:
+        TextError, DataError: As :func:`irllrec.text.embeddings.load_text_vectors`.
+    """
+    import numpy as np
+
+    from irllrec.data.storage import read_json, write_json
+    from irllrec.text.embeddings import load_text_vectors
+    from irllrec.text.reduction import reduce_vectors
+
+    if not (folder / _FACTS).is_file():
+        loaded = load_text_vectors(vectors)
+        kept: dict[str, Reduction] = {}
+        if dimension is not None:
+            loaded, kept = reduce_vectors(loaded, dimension)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".text-", dir=folder.parent))
+        try:
+            for kind in KINDS:
+                both = [getattr(loaded, f"{role}_{kind}") for role in ("user", "item")]
+                np.save(scratch / f"{kind}.npy", np.concatenate(both))
+            facts = {"user_count": loaded.user_count, "reduction": {k: asdict(v) for k, v in kept.items()}}
+            write_json(scratch / _FACTS, facts)
+            # Another process may have been quicker; its files are the same.
+            if not folder.exists():
+                scratch.rename(folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    facts = read_json(folder / _FACTS)
+    return SharedText(folder, facts["user_count"], facts["reduction"])
