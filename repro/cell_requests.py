@@ -181,9 +181,7 @@ def is_simple(backbone: str) -> bool:
 
 
 def _refuse_backbone_without_its_text(request: CellRequest) -> None:
-    from irllrec.recommender import inputs_of
-
-    read = inputs_of(request.backbone, request.objective)
+    read = _read_by(request)
     if not read:
         return
     what = "a knowledge graph" if "knowledge" in read else "text"
@@ -208,7 +206,7 @@ def _checked_drop(params: Params, request: CellRequest) -> tuple[str, ...]:
 def _check_text(params: Params, request: CellRequest) -> None:
     if request.dataset not in params.text or not (request.text or "COT" in request.drop):
         return
-    if request.objective == TEXT_FREE and not _reads_text(request):
+    if request.objective == TEXT_FREE and not _read_by(request):
         raise ReproError(
             f"{request.backbone} under base reads no text, so --text {request.text} changes nothing: name an "
             "objective that reads text."
@@ -216,10 +214,11 @@ def _check_text(params: Params, request: CellRequest) -> None:
     check_view(params, request.dataset, request.drop, request.text)
 
 
-def _reads_text(request: CellRequest) -> bool:
+def _read_by(request: CellRequest) -> frozenset[str]:
+    """Return what a cell reads beside the interactions; imports torch."""
     from irllrec.recommender import inputs_of
 
-    return bool(inputs_of(request.backbone, request.objective))
+    return inputs_of(request.backbone, request.objective)
 
 
 def _checked_turned(request: CellRequest) -> tuple[str, ...]:
@@ -245,8 +244,9 @@ def _without_what_holds_anyway(params: Params, request: CellRequest) -> CellRequ
     coupled = (
         request.keep_coupled and bool({"IA", "TRAN"} & set(request.drop)) and not settings.get("keep_coupled")
     )
-    usual_precision = override.precision or params.precision
-    precision = request.precision if request.precision != usual_precision else None
+    precision = request.precision if request.precision != (override.precision or params.precision) else None
+    if precision and "text" not in _read_by(request):  # `fast` shortens nothing else
+        precision = None
     return replace(request, fidelity=fidelity, itm=itm, keep_coupled=coupled, precision=precision)
 
 

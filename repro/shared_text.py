@@ -33,6 +33,14 @@ class SharedText:
     user_count: int
     reduction: Mapping[str, Any]
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Nodes, and the wider of the two kinds' columns."""
+        import numpy as np
+
+        shapes = [np.load(self.folder / f"{kind}.npy", mmap_mode="r").shape for kind in KINDS]
+        return shapes[0][0], max(width for _, width in shapes)
+
     def open(self, control: Control | None, seed: int, device: str) -> NodeText:
         """Return the vectors as tensors; those of a control run are made anew, all others mapped."""
         import numpy as np
@@ -60,18 +68,19 @@ def share_text(vectors: Path, dimension: int | None, folder: Path) -> SharedText
     Args:
         vectors: Checked when it is read.
         dimension: Principal components to keep, None for the vectors as they are.
-        folder: Belongs to these vectors and this dimension alone; whole or absent.
+        folder: Belongs to these vectors and this dimension alone. It appears whole, and one whose removal
+            was cut short is written anew.
 
     Raises:
         TextError, DataError: As :func:`irllrec.text.embeddings.load_text_vectors`.
     """
     import numpy as np
 
-    from irllrec.data.storage import read_json, write_json
+    from irllrec.data.storage import atomic_path, read_json, write_json
     from irllrec.text.embeddings import load_text_vectors
     from irllrec.text.reduction import reduce_vectors
 
-    if not (folder / _FACTS).is_file():
+    if not _is_whole(folder):
         loaded = load_text_vectors(vectors)
         kept: dict[str, Reduction] = {}
         if dimension is not None:
@@ -81,13 +90,27 @@ def share_text(vectors: Path, dimension: int | None, folder: Path) -> SharedText
         try:
             for kind in KINDS:
                 both = [getattr(loaded, f"{role}_{kind}") for role in ("user", "item")]
-                np.save(scratch / f"{kind}.npy", np.concatenate(both))
+                with atomic_path(scratch / f"{kind}.npy") as temporary, temporary.open("wb") as handle:
+                    np.save(handle, np.concatenate(both))
             facts = {"user_count": loaded.user_count, "reduction": {k: asdict(v) for k, v in kept.items()}}
             write_json(scratch / _FACTS, facts)
-            # Another process may have been quicker; its files are the same.
-            if not folder.exists():
-                scratch.rename(folder)
+            _move(scratch, folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     facts = read_json(folder / _FACTS)
     return SharedText(folder, facts["user_count"], facts["reduction"])
+
+
+def _is_whole(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in (_FACTS, *(f"{kind}.npy" for kind in KINDS)))
+
+
+def _move(scratch: Path, folder: Path) -> None:
+    """Rename a written folder to its name, unless another process was quicker: its files are the same."""
+    if folder.exists() and not _is_whole(folder):  # its removal was cut short
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        scratch.rename(folder)
+    except OSError:
+        if not _is_whole(folder):
+            raise

@@ -100,7 +100,7 @@ def run_search(
             )
             jobs.append(TrialJob(blank, _seed_job(layout, params, search, number, settings)))
         if jobs:
-            workers = worker_count(params, jobs[0].job.device)
+            workers = worker_count(params, [job.job for job in jobs])
             run_seeds(
                 train_trial,
                 jobs,
@@ -182,6 +182,8 @@ def _setup(layout: Layout, params: Params, search: Search) -> str:
         "as_released": sorted(recipe.as_released),
         "round": ROUND,
     }
+    if recipe.precision != "exact" and job.vectors is not None:  # ledgers of exact trials keep their hash
+        shared["precision"] = recipe.precision
     return provenance.sha256_of_json(shared)[:12]
 
 
