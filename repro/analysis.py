@@ -145,11 +145,13 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
 
 def _precision_words(precision: str | None, text: Mapping[str, Any]) -> str | None:
     """Return the precision, and for reduced text vectors their columns and the variance they keep."""
-    kept = {
-        f"{one['of']} to {one['dimension']} columns, {100 * one['variance_kept']:.1f}% of the variance"
-        for one in (text.get("reduction") or {}).values()
-    }
-    return f"{precision} (text from {' and '.join(sorted(kept))})" if precision and kept else precision
+    kept: dict[str, list[str]] = {}
+    for kind, one in sorted((text.get("reduction") or {}).items(), reverse=True):
+        if one["dimension"] < one["of"]:
+            share = f"{100 * one['variance_kept']:.1f}% of the variance"
+            kept.setdefault(f"{one['of']} to {one['dimension']} columns, {share}", []).append(kind)
+    told = [f"{'text' if len(kinds) == 2 else kinds[0]} from {words}" for words, kinds in kept.items()]
+    return f"{precision} ({', '.join(told)})" if precision and told else precision
 
 
 def _models_words(text: Mapping[str, Any]) -> str | None:
