@@ -21,6 +21,8 @@ from benchmarks.step import RESULTS, ROOT
 ROWS = {
     "lightgcn irllrec": ("--backbone=lightgcn", "--objective=irllrec"),
     "lightgcn irllrec as released": ("--backbone=lightgcn", "--objective=irllrec", "--fidelity=code"),
+    "lightgcn irllrec fast": ("--backbone=lightgcn", "--objective=irllrec", "--precision=fast"),
+    "lightgcn rlmrec-con fast": ("--backbone=lightgcn", "--objective=rlmrec-con", "--precision=fast"),
     "lightgcn rlmrec-con": ("--backbone=lightgcn", "--objective=rlmrec-con"),
     "lightgcn base": ("--backbone=lightgcn", "--objective=base"),
     "dccf irllrec": ("--backbone=dccf", "--objective=irllrec"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from irllrec.data.sampling import TripleSampler
 from irllrec.evaluation.metrics import per_user_metrics
 from irllrec.evaluation.ranking import rank_items
 from irllrec.graph import BipartiteGraph
+from irllrec.precision import shortcuts_of
 from irllrec.recommender import Recipe, Recommender, build
 from irllrec.seeding import Draws, torch_stream
 from irllrec.types import Batch
@@ -42,7 +43,12 @@ def _training(workload: Workload, recipe: Recipe, wanted: Collection[str]) -> di
     """Return steps: forward, backward and optimiser, on the same batches with the same draws."""
     training = parameters().training
     batches = [Batch.of(*triples) for triples in workload.batches(training.batch_size, workload.seed)]
-    recommender = build(recipe, BipartiteGraph(workload.train), workload.text, workload.seed)
+    graph, shortcuts = BipartiteGraph(workload.train), shortcuts_of(recipe.precision)
+    text = workload.text if shortcuts is None else workload.reduced(shortcuts.text_dimension)
+    recommender = build(recipe, graph, text, workload.seed)
+    exact = recommender
+    if shortcuts is not None and "plain" in wanted:
+        exact = build(replace(recipe, precision="exact"), graph, workload.text, workload.seed)
 
     def turns_of(side: Recommender | PlainRecommender, weights: Sequence[torch.Tensor]) -> Turn:
         optimizer = torch.optim.Adam(weights, lr=training.learning_rate, fused=True)
@@ -60,7 +66,7 @@ def _training(workload: Workload, recipe: Recipe, wanted: Collection[str]) -> di
 
     turns: dict[str, Turn] = {}
     if "plain" in wanted:
-        plain = PlainRecommender(recommender, recipe.backbone, workload.train, workload.text)
+        plain = PlainRecommender(exact, recipe.backbone, workload.train, workload.text)
         turns["plain"] = turns_of(plain, plain.trainable)
     if "ours" in wanted:
         trainable = [parameter for parameter in recommender.parameters() if parameter.requires_grad]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gc
-import resource
 import statistics
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from benchmarks.sides import Turn
@@ -51,16 +49,3 @@ def ratio(seconds: Seconds) -> dict[str, float]:
 def summary(seconds: list[float]) -> dict[str, Any]:
     """Return one side's record."""
     return {"seconds": seconds, "median_seconds": statistics.median(seconds)}
-
-
-def peak_bytes() -> int:
-    """Return the most memory this process ever held.
-
-    Linux hands a parent's ``ru_maxrss`` down to a child it starts, so its own counter is read there.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

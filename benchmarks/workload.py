@@ -12,8 +12,11 @@ from torch import Tensor
 from irllrec.data.interactions import Interactions
 from irllrec.data.sampling import TripleSampler
 from irllrec.fidelity import Fidelity
+from irllrec.precision import Precision
 from irllrec.recommender import Recipe
 from irllrec.seeding import stream, torch_stream
+from irllrec.text.embeddings import TextVectors
+from irllrec.text.reduction import reduce_vectors
 from irllrec.types import NodeText
 from repro.params import Params, load_params
 
@@ -42,6 +45,24 @@ class Workload:
         """Return the first epoch's batches without a smaller last one, unless that is the only one."""
         batches = list(TripleSampler(self.train, batch_size=batch_size, seed=seed).epoch(1))
         return [batch for batch in batches if len(batch[0]) == len(batches[0][0])]
+
+    @property
+    def vectors(self) -> TextVectors:
+        """The text as the pipeline stores it."""
+        users = self.train.user_count
+        kinds = {"profile": self.text.profile.numpy(), "intent": self.text.intent.numpy()}
+        sides = {"user": slice(None, users), "item": slice(users, None)}
+        return TextVectors(
+            **{f"{role}_{kind}": both[side] for kind, both in kinds.items() for role, side in sides.items()}
+        )
+
+    def reduced(self, dimension: int) -> NodeText:
+        """Return the text on its principal components, as ``precision: fast`` reads it."""
+        found = reduce_vectors(self.vectors, dimension)[0]
+        both = (
+            [getattr(found, f"{role}_{kind}") for role in ("user", "item")] for kind in ("profile", "intent")
+        )
+        return NodeText(*(torch.from_numpy(np.concatenate(sides)) for sides in both))
 
     def embeddings(self, size: int) -> tuple[Tensor, Tensor]:
         """Return random user and item embeddings, for the evaluation."""
@@ -106,7 +127,14 @@ def parameters() -> Params:
     return load_params(PARAMS_FILE)
 
 
-def recipe_of(backbone: str, objective: str, fidelity: Fidelity, *, layers: int | None = None) -> Recipe:
+def recipe_of(
+    backbone: str,
+    objective: str,
+    fidelity: Fidelity,
+    *,
+    layers: int | None = None,
+    precision: Precision = "exact",
+) -> Recipe:
     """Return a recipe with the settings of params.yaml, and those of the release where it is followed.
 
     Args:
@@ -114,6 +142,7 @@ def recipe_of(backbone: str, objective: str, fidelity: Fidelity, *, layers: int 
         objective: A key under ``objectives``.
         fidelity: ``paper`` or ``code``.
         layers: Propagations in place of the backbone's own setting.
+        precision: Of our side; the plain one is always exact.
     """
     params = parameters()
     own = {} if layers is None else {"layers": layers}
@@ -124,4 +153,5 @@ def recipe_of(backbone: str, objective: str, fidelity: Fidelity, *, layers: int 
         objective_settings=params.objectives[objective],
         fidelity=fidelity,
         embedding_size=params.training.embedding_size,
+        precision=precision,
     ).resolved()

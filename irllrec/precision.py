@@ -24,8 +24,8 @@ class Shortcuts:
     """
 
     text_dimension: int = 128
-    translation_rows: int = 1024
-    matching_rows: int = 1024
+    translation_rows: int = 512
+    matching_rows: int = 512
 
 
 def shortcuts_of(precision: Precision) -> Shortcuts | None:

@@ -53,7 +53,7 @@ def efficiency_table_of(cells: Sequence[CellResult]) -> Table:
         Cost(
             name=cell.name,
             seed_count=len(cell.seeds),
-            wall_seconds=_mean(cell.timings.values(), "wall_seconds"),
+            seconds=_mean(map(_seconds, cell.timings.values()), "seconds"),
             epochs=_mean(per_seed(cell.run), "epochs"),
             peak_bytes=_mean(cell.timings.values(), "peak_bytes"),
             device=str(cell.run.get("device", "–")),
@@ -61,6 +61,11 @@ def efficiency_table_of(cells: Sequence[CellResult]) -> Table:
         for cell in cells
     ]
     return efficiency_table(costs)
+
+
+def _seconds(timing: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a seed's processor time, or its wall time where an accelerator or several threads worked."""
+    return {"seconds": timing.get("processor_seconds") or timing.get("wall_seconds")}
 
 
 def _mean(records: Iterable[Mapping[str, Any]], name: str) -> float | None:

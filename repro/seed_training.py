@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repro.memory import peak_bytes
 from repro.shared_text import SharedText, share_text
 
 if TYPE_CHECKING:
@@ -199,8 +199,9 @@ def _seed_result(
         "loss_shares": {name: value / total for name, value in sums.items()},
         "gradient_norms": norms,
     }
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    timing = {"wall_seconds": round(outcome.seconds, 3), "peak_bytes": peak}
+    timing: dict[str, Any] = {"wall_seconds": round(outcome.seconds, 3), "peak_bytes": peak_bytes()}
+    if job.device == "cpu":
+        timing["processor_seconds"] = round(outcome.processor_seconds, 3)
     history = [{"seed": job.seed, **row} for row in outcome.history]
     parameters = sum(p.numel() for p in recommender.parameters() if p.requires_grad)
     return SeedResult({**record, "parameter_count": parameters}, history, timing)

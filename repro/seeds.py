@@ -26,6 +26,14 @@ from repro.layout import Layout
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+PRELOADED = (
+    "irllrec.recommender",
+    "irllrec.training.loop",
+    "irllrec.evaluation.ranking",
+    "repro.seed_training",
+)
+"""What every worker needs; nothing in them reads a file of the checkout."""
+
 _tell: Callable[[Any], None] = lambda message: None  # noqa: E731 - replaced in each worker
 
 
@@ -141,13 +149,11 @@ def _run_apart(
     show: Callable[[_Numbered], None],
     finished: Callable[[int, Result], None],
 ) -> list[Result]:
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     queue = context.SimpleQueue()
     listener = threading.Thread(target=_listen, args=(queue, show), daemon=True)
     listener.start()
-    pool = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(queue, os.getpid())
-    )
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(queue,))
     try:
         numbers: dict[Future[Result], int] = {
             pool.submit(_work_on, work, number, job): number for number, job in enumerate(jobs)
@@ -172,12 +178,25 @@ def _listen(queue: Any, show: Callable[[_Numbered], None]) -> None:
         show(message)
 
 
-def _start_worker(queue: Any, parent: int) -> None:
+def _context() -> Any:
+    """Return how workers are started.
+
+    On Linux they fork from a server that has imported the libraries once, instead of each importing
+    them again; elsewhere a fork may break what system libraries do with threads.
+    """
+    if not sys.platform.startswith("linux"):
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    return context
+
+
+def _start_worker(queue: Any) -> None:
     """Prepare a worker: no held-out data, one thread, messages to the parent, no life without it."""
     global _tell
     forbid_test(Layout.find())
     _tell = queue.put
-    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     # Ctrl-C reaches the whole group; the parent decides, so that each worker ends without a trace.
     import signal
 
@@ -186,6 +205,7 @@ def _start_worker(queue: Any, parent: int) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
+    """End when the parent does: this process itself, or the server, which ends with it."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from repro.memory import peak_bytes
 from repro.seed_training import SeedJob, SeedResult
 
 if TYPE_CHECKING:
@@ -141,8 +141,7 @@ def _seed_result(job: SeedJob, tuned: Tuned) -> SeedResult:
         "parameter_count": tuned.chosen.parameter_count,
         "tuning": _tuning(tuned.trials, tuned.chosen),
     }
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    timing = {"wall_seconds": round(tuned.seconds, 3), "peak_bytes": peak}
+    timing = {"wall_seconds": round(tuned.seconds, 3), "peak_bytes": peak_bytes()}
     return SeedResult(record, [{"seed": job.seed, **row} for row in tuned.history], timing)
 
 

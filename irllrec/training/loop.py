@@ -66,6 +66,7 @@ class Outcome:
         stopping: Best value, its epoch, stale count.
         reason: ``patience`` or ``max_epochs``.
         seconds: Training and validation time of all attempts together.
+        processor_seconds: What this process and its threads computed in that time.
         state: The best epoch's weights.
     """
 
@@ -73,6 +74,7 @@ class Outcome:
     stopping: StoppingState
     reason: str
     seconds: float
+    processor_seconds: float
     state: dict[str, Tensor]
 
 
@@ -84,6 +86,7 @@ class _Run:
     stopping: StoppingState = field(default_factory=StoppingState)
     history: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+    processor_seconds: float = 0.0
     best: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -128,7 +131,7 @@ def fit(
     saved_at = time.monotonic()
     reason = _finished(run, settings)
     while reason is None:
-        started = time.monotonic()
+        started, computed = time.monotonic(), time.process_time()
         run.epoch += 1
         terms = _train_epoch(recommender, optimizer, sampler, seed, run.epoch)
         value = None
@@ -141,6 +144,7 @@ def fit(
                 run.best = _copy_state(recommender)
         run.history.append({"epoch": run.epoch, **terms, "validation": value})
         run.seconds += time.monotonic() - started
+        run.processor_seconds += time.process_time() - computed
         listen(Progress(run.epoch, settings.max_epochs, terms, value, run.stopping, run.seconds))
         reason = _finished(run, settings)
         due = time.monotonic() - saved_at >= settings.checkpoint_seconds
@@ -148,7 +152,7 @@ def fit(
             _save(recommender, optimizer, names, checkpoint, identity, run)
             saved_at = time.monotonic()
     recommender.load_state_dict(run.best)
-    return Outcome(run.history, run.stopping, reason, run.seconds, run.best)
+    return Outcome(run.history, run.stopping, reason, run.seconds, run.processor_seconds, run.best)
 
 
 def _finished(run: _Run, settings: TrainingSettings) -> str | None:
@@ -209,6 +213,7 @@ def _save(
         "stopping": asdict(run.stopping),
         "history": run.history,
         "seconds": run.seconds,
+        "processor_seconds": run.processor_seconds,
     }
     save_tensors(path, tensors, header)
 
@@ -241,5 +246,6 @@ def _resume(
         stopping=StoppingState(**header["stopping"]),
         history=header["history"],
         seconds=header["seconds"],
+        processor_seconds=header["processor_seconds"],
         best=part("best/"),
     )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from repro import provenance
 from repro.held_out import without_test
 from repro.layout import Layout
+from repro.memory import ACTIVATIONS, RESTING_BYTES, workers_that_fit
 from repro.params import Cell, Params, load_params
 from repro.seed_training import SeedJob, SeedResult, shared_text, train_seed
 from repro.shared_text import SharedText
@@ -48,7 +48,7 @@ def train_cell(layout: Layout, params: Params, key: str) -> None:
     seeds = params.datasets[cell.dataset].seeds
     jobs = plan(layout, params, key, cell, folder)
     text = shared_text(jobs[0])
-    workers = worker_count(params, jobs[0].device)
+    workers = worker_count(params, jobs)
     if is_simple(cell.backbone):
         results = train_seeds(jobs, workers=workers, title=key)
     else:
@@ -268,13 +268,22 @@ def _device(wanted: str) -> str:
     )
 
 
-def worker_count(params: Params, device: str) -> int:
-    """Return how many seeds are trained at once: one on an accelerator, one a core on processors."""
-    if device != "cpu":
+def worker_count(params: Params, jobs: Sequence[SeedJob]) -> int:
+    """Return how many seeds are trained at once: one on an accelerator, else as many as memory holds."""
+    if jobs[0].device != "cpu":
         return 1
     if params.engine.workers != "auto":
         return params.engine.workers
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return workers_that_fit(len(jobs), expected_bytes(jobs[0]))
+
+
+def expected_bytes(job: SeedJob) -> int:
+    """Return about how much memory one seed takes; the text itself is mapped, and shared."""
+    text = shared_text(job)
+    if text is None:
+        return 2 * RESTING_BYTES
+    nodes, width = text.shape
+    return 2 * RESTING_BYTES + ACTIVATIONS * nodes * width * 4
 
 
 if __name__ == "__main__":

@@ -60,11 +60,20 @@ def datasets_table(cards: Mapping[str, Mapping[str, Any]], texts: Mapping[str, s
 
 @dataclass(frozen=True)
 class Cost:
-    """What the seeds of one cell cost on average."""
+    """What the seeds of one cell cost on average.
+
+    Attributes:
+        name: The cell.
+        seed_count: How many seeds it has.
+        seconds: Processor time of one seed; wall time where an accelerator did the work.
+        epochs: Epochs of one seed.
+        peak_bytes: Most memory one seed's process held.
+        device: ``cpu`` or ``cuda``.
+    """
 
     name: str
     seed_count: int
-    wall_seconds: float | None
+    seconds: float | None
     epochs: float | None
     peak_bytes: float | None
     device: str
@@ -75,11 +84,11 @@ def efficiency_table(costs: Sequence[Cost]) -> Table:
     lines: list[Line] = []
     records: list[Record] = []
     for cost in costs:
-        per_epoch = cost.wall_seconds / cost.epochs if cost.wall_seconds and cost.epochs else None
+        per_epoch = cost.seconds / cost.epochs if cost.seconds and cost.epochs else None
         texts = (
             cost.name,
             str(cost.seed_count),
-            _number(cost.wall_seconds, "{:.1f}"),
+            _number(cost.seconds, "{:.1f}"),
             _number(cost.epochs, "{:.0f}"),
             _number(per_epoch, "{:.3f}"),
             _number(cost.peak_bytes and cost.peak_bytes / 2**20, "{:.0f}"),
@@ -90,7 +99,7 @@ def efficiency_table(costs: Sequence[Cost]) -> Table:
             {
                 "cell": cost.name,
                 "seeds": cost.seed_count,
-                "wall_seconds": figures(cost.wall_seconds),
+                "seconds": figures(cost.seconds),
                 "epochs": figures(cost.epochs),
                 "seconds_per_epoch": figures(per_epoch),
                 "peak_bytes": None if cost.peak_bytes is None else round(cost.peak_bytes),
@@ -103,7 +112,8 @@ def efficiency_table(costs: Sequence[Cost]) -> Table:
         label_count=1,
         blocks=(Block("", (Group("", tuple(lines)),)),),
         notes=(
-            "Means over seeds; wall time of one seed, measured while its siblings may have run beside it.",
+            "Means over seeds; seconds of processor time of one seed, which its siblings beside it do not "
+            "lengthen; on an accelerator, wall time.",
         ),
         records=tuple(records),
     )
