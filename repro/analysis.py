@@ -16,6 +16,7 @@ from repro.layout import Layout
 from repro.params import Params
 from repro.results import CellResult, read_result
 from repro.statistics.comparison import Comparison, Question, Settings, Streams, answer
+from repro.statistics.equivalence import Margin
 from repro.statistics.paired import check_same_users
 from repro.statistics.verdict import CORRECTION_NAMES
 from repro.tables.main import ABSENT, OURS, Scores, best_other
@@ -49,6 +50,7 @@ def compare(
     params: Params,
     users: npt.NDArray[np.bool_] | None = None,
     purpose: str = "all users",
+    margin: Margin | None = None,
 ) -> list[Comparison]:
     """Return the answer to each question, not yet corrected; a question asked twice counts once.
 
@@ -57,6 +59,7 @@ def compare(
         params: Holds sample counts, margins and the seed.
         users: Restricts to these users, shape (user,); None takes all.
         purpose: Names the random streams, with the data set.
+        margin: What is small enough to be tied; None takes that of params.yaml.
 
     Raises:
         ReproError: If the users of two cells of a data set differ.
@@ -74,7 +77,8 @@ def compare(
             for cell in (pair.candidate, pair.reference):
                 check_same_users(first.users, cell.users, (first.name, cell.name))
                 values.setdefault(cell.name, {})[question.metric] = cell.values(question.metric)[:, chosen]
-        answers += answer(values, list(questions), settings_of(params), streams_of(params, dataset, purpose))
+        streams = streams_of(params, dataset, purpose)
+        answers += answer(values, list(questions), settings_of(params, margin), streams)
     return answers
 
 
@@ -88,12 +92,12 @@ def chief_metrics(params: Params) -> list[str]:
     return [f"{name}@{max(params.protocol.cutoffs)}" for name in params.protocol.metrics]
 
 
-def settings_of(params: Params) -> Settings:
-    """Return the tests' settings as params.yaml has them."""
+def settings_of(params: Params, margin: Margin | None = None) -> Settings:
+    """Return the tests' settings as params.yaml has them, or with another margin."""
     section = params.statistics
     return Settings(
         alpha=section.alpha,
-        equivalence_margin=section.equivalence_margin,
+        equivalence_margin=margin or Margin(section.equivalence_margin),
         bootstrap_samples=section.bootstrap_samples,
         randomisation_samples=section.randomisation_samples,
     )

@@ -19,11 +19,12 @@ from repro.analysis import (
 from repro.params import Params
 from repro.results import CellResult
 from repro.statistics.comparison import Comparison, correct_family
+from repro.statistics.equivalence import Margin
 from repro.statistics.paired import wilcoxon as wilcoxon_test
-from repro.statistics.verdict import explain, stars, verdict
+from repro.statistics.verdict import explain, explain_not_worse, not_worse_words, stars, verdict
 from repro.tables.comparisons import ComparisonRow, comparison_table
 from repro.tables.main import OURS, main_table, provenance_notes
-from repro.tables.model import Table, p_text
+from repro.tables.model import Table, figures, p_text, short_metric
 from repro.tables.published import Published
 
 STARS_NOTE = "* p<0.05, ** p<0.01, *** p<0.001, corrected"
@@ -133,22 +134,30 @@ def pair_table_of(
     correction: str,
     why: bool,
     wilcoxon: bool,
+    margin: Margin | None = None,
 ) -> Table:
-    """Return one paired comparison first − second, with every test there is."""
-    pair = Pair(first, second)
-    comparisons = correct_family(compare([(pair, metric) for metric in metrics], params), correction)
-    extra_columns = ["p randomisation", "p tied"]
+    """Return one paired comparison first − second, with every test there is.
+
+    A ``margin`` of its own takes the place of that of params.yaml, and adds the test that the first is not
+    worse by as much.
+    """
+    asked = [(Pair(first, second), metric) for metric in metrics]
+    comparisons = correct_family(compare(asked, params, margin=margin), correction)
+    extra_columns = ["p randomisation", "p tied", *(["p not worse"] if margin else [])]
     rows, notes = [], []
     for c in comparisons:
         extra: tuple[str, ...] = (p_text(c.p_randomisation), p_text(c.p_tied_corrected))
-        facts: dict[str, float] = {}
+        facts: dict[str, float | None] = {}
+        if margin:
+            facts = _margin_facts(c)
+            extra = (*extra, p_text(c.p_not_worse_corrected))
         if wilcoxon:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 differences = first.values(c.metric).mean(axis=0) - second.values(c.metric).mean(axis=0)
                 result = wilcoxon_test(differences)
             notes = [f"Warning: {caught[0].message}"]
-            facts = {"p_wilcoxon": float(f"{result.p_value:.6g}")}
+            facts = facts | {"p_wilcoxon": figures(result.p_value)}
             extra = (*extra, p_text(result.p_value))
         rows.append(comparison_row(c, (), params, facts=facts, extra=extra))
     if wilcoxon:
@@ -157,14 +166,16 @@ def pair_table_of(
     told = [
         f"{len(first.users):,} users, {seeds} seed{'s' * (seeds != 1)}; {STARS_NOTE}. "
         + family_note(comparisons, params),
-        interval_note(params) + " '… with seeds': seeds resampled, too.",
+        interval_note(params, margin) + " '… with seeds': seeds resampled, too.",
+        *([margin_note(comparisons, margin, params)] if margin else []),
         *notes,
         *provenance_notes([scores_of(first, metrics), scores_of(second, metrics)]),
     ]
     if why:
-        section = params.statistics
+        alpha = params.statistics.alpha
         for c in comparisons:
-            told += explain(c, section.alpha, section.equivalence_margin, seeds)
+            told += explain(c, alpha, seeds)
+            told += [f"  {explain_not_worse(c, alpha)}"] if margin and c.user_count > 1 else []
     return comparison_table(
         f"{first.name} − {second.name}",
         [("", rows)],
@@ -190,13 +201,37 @@ def comparison_row(
     return ComparisonRow(c, labels, word, stars(c.p_corrected), facts or {}, extra)
 
 
-def interval_note(params: Params) -> str:
+def interval_note(params: Params, margin: Margin | None = None) -> str:
     """Return the sentence that says what the intervals and 'tied' mean."""
     section = params.statistics
+    width = f"{section.equivalence_margin:g}" if margin is None else _asked(margin)
     return (
         f"CI: {100 * (1 - section.alpha):g}% bootstrap over users, {section.bootstrap_samples:,} samples. "
-        f"'tied': shown to differ by less than ±{section.equivalence_margin:g} (TOST, corrected alike)."
+        f"'tied': shown to differ by less than ±{width} (TOST, corrected alike)."
     )
+
+
+def margin_note(comparisons: Sequence[Comparison], margin: Margin, params: Params) -> str:
+    """Return the sentences that say what 'p not worse' tests, and what came out for each metric."""
+    found = [f"{short_metric(c.metric)} {not_worse_words(c, params.statistics.alpha)}" for c in comparisons]
+    return (
+        f"'p not worse': one-sided paired t-test that A is not worse than B by {_asked(margin)} or more, "
+        f"corrected alike: {'; '.join(found)}."
+    )
+
+
+def _asked(margin: Margin) -> str:
+    return f"{margin} of B's mean" if margin.relative else str(margin)
+
+
+def _margin_facts(c: Comparison) -> dict[str, float | None]:
+    return {
+        "margin": figures(c.margin_size),
+        "margin_share": figures(c.margin.value) if c.margin.relative else None,
+        "p_tied": figures(c.p_tied),
+        "p_not_worse": figures(c.p_not_worse),
+        "p_not_worse_corrected": figures(c.p_not_worse_corrected),
+    }
 
 
 def _groups_words(groups: str) -> str:

@@ -32,6 +32,16 @@ def compare(
     wilcoxon: Annotated[
         bool, typer.Option("--wilcoxon", help="Add Wilcoxon's test, with a warning about it.")
     ] = False,
+    margin: Annotated[
+        str | None,
+        typer.Option(
+            "--margin",
+            metavar="X",
+            help="A difference that is too small to matter: a fraction (0.001) or a share of B's mean (1%). "
+            "'p tied' goes by it, and 'p not worse' tests that A does not lose as much. "
+            "Default: statistics.equivalence_margin in params.yaml.",
+        ),
+    ] = None,
     correction: CorrectionOption = None,
     format: FormatOption = "rich",
     no_run: NoRunOption = False,
@@ -39,10 +49,14 @@ def compare(
     """Compare two cells over the same users: is A better than B?
 
     Example: repro compare demo/lightgcn/irllrec demo/lightgcn/base --why
+
+    Example: repro compare demo/lightgcn/irllrec-fast demo/lightgcn/irllrec --margin 1%
     """
     from repro.assembly import pair_table_of
     from repro.errors import ReproError
+    from repro.statistics.equivalence import read_margin
 
+    width = None if margin is None else read_margin(margin)
     asked = read_options(format, correction, metrics)
     requests = [request_of(asked.params, name) for name in (first, second)]
     if requests[0].key == requests[1].key:
@@ -59,6 +73,7 @@ def compare(
         correction=asked.correction,
         why=why,
         wilcoxon=wilcoxon,
+        margin=width,
     )
     print_table(table, format)
 

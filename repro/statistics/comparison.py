@@ -10,7 +10,7 @@ import numpy as np
 
 from repro.statistics.bootstrap import difference_interval, hierarchical_interval, resampled_means, seed_picks
 from repro.statistics.correction import corrected
-from repro.statistics.equivalence import equivalence_p_value
+from repro.statistics.equivalence import Margin, equivalence_p_value, not_worse_p_value
 from repro.statistics.paired import FloatArray, effect_size, paired_t, randomisation_p_values
 
 
@@ -28,7 +28,7 @@ class Settings:
     """How to test; the section ``statistics`` of params.yaml."""
 
     alpha: float
-    equivalence_margin: float
+    equivalence_margin: Margin
     bootstrap_samples: int
     randomisation_samples: int
 
@@ -48,7 +48,8 @@ class Comparison:
 
     ``low``/``high`` bound the mean difference over users, ``hierarchical_*`` over seeds × users.
     ``p_value`` is the paired t's, corrected over a family of ``family_size`` tests in
-    ``p_corrected``; ``p_tied`` is TOST's, corrected over the same family in ``p_tied_corrected``.
+    ``p_corrected``; ``p_tied`` is TOST's and ``p_not_worse`` that of a loss smaller than the ``margin``,
+    both corrected over the same family.
     """
 
     candidate: str
@@ -66,11 +67,19 @@ class Comparison:
     statistic: float
     p_value: float
     p_randomisation: float
+    margin: Margin
     p_tied: float
+    p_not_worse: float
     p_corrected: float = math.nan
     p_tied_corrected: float = math.nan
+    p_not_worse_corrected: float = math.nan
     family_size: int = 0
     correction: str = ""
+
+    @property
+    def margin_size(self) -> float:
+        """The margin as a difference of this metric."""
+        return self.margin.size(self.reference_mean)
 
     @property
     def improvement(self) -> float:
@@ -102,7 +111,7 @@ def answer(
     matrices = [values[side][metric] for side, metric in used]
     user_count = matrices[0].shape[1]
     if user_count == 0:
-        return [_nobody(question) for question in questions]
+        return [_nobody(question, settings.equivalence_margin) for question in questions]
     stacked = np.concatenate(matrices, axis=0).T
     draws = resampled_means(np.ascontiguousarray(stacked), settings.bootstrap_samples, streams.users)
     ends = np.cumsum([len(matrix) for matrix in matrices])[:-1]
@@ -120,6 +129,8 @@ def answer(
         candidate, reference = (draws_of[side] for side in sides)
         bounds = difference_interval(candidate, reference, user_count, settings.alpha)
         wider = hierarchical_interval(candidate, reference, user_count, settings.alpha, picks)
+        reference_mean = float(mean_of[sides[1]].mean())
+        margin = settings.equivalence_margin.size(reference_mean)
         answers.append(
             Comparison(
                 candidate=question.candidate,
@@ -127,7 +138,7 @@ def answer(
                 metric=question.metric,
                 user_count=user_count,
                 candidate_mean=float(mean_of[sides[0]].mean()),
-                reference_mean=float(mean_of[sides[1]].mean()),
+                reference_mean=reference_mean,
                 difference=float(differences.mean()),
                 low=bounds[0],
                 high=bounds[1],
@@ -137,7 +148,9 @@ def answer(
                 statistic=test.statistic,
                 p_value=test.p_value,
                 p_randomisation=float(p_randomisation),
-                p_tied=equivalence_p_value(differences, settings.equivalence_margin),
+                margin=settings.equivalence_margin,
+                p_tied=equivalence_p_value(differences, margin),
+                p_not_worse=not_worse_p_value(differences, margin),
             )
         )
     return answers
@@ -151,11 +164,13 @@ def correct_family(comparisons: Sequence[Comparison], method: str) -> list[Compa
     tested = [comparison for comparison in comparisons if comparison.user_count > 0]
     different = iter(corrected([comparison.p_value for comparison in tested], method))
     tied = iter(corrected([comparison.p_tied for comparison in tested], method))
+    not_worse = iter(corrected([comparison.p_not_worse for comparison in tested], method))
     return [
         replace(
             comparison,
             p_corrected=float(next(different)) if comparison.user_count else 1.0,
             p_tied_corrected=float(next(tied)) if comparison.user_count else 1.0,
+            p_not_worse_corrected=float(next(not_worse)) if comparison.user_count else 1.0,
             family_size=len(tested),
             correction=method,
         )
@@ -163,7 +178,7 @@ def correct_family(comparisons: Sequence[Comparison], method: str) -> list[Compa
     ]
 
 
-def _nobody(question: Question) -> Comparison:
+def _nobody(question: Question, margin: Margin) -> Comparison:
     """Return the comparison of an empty group of users: no means, p = 1."""
     return Comparison(
         candidate=question.candidate,
@@ -181,5 +196,7 @@ def _nobody(question: Question) -> Comparison:
         statistic=0.0,
         p_value=1.0,
         p_randomisation=1.0,
+        margin=margin,
         p_tied=1.0,
+        p_not_worse=1.0,
     )

@@ -27,7 +27,7 @@ def verdict(comparison: Comparison, alpha: float) -> Verdict:
     return "tied" if comparison.p_tied_corrected < alpha else "undecided"
 
 
-def explain(comparison: Comparison, alpha: float, margin: float, seeds: int) -> list[str]:
+def explain(comparison: Comparison, alpha: float, seeds: int) -> list[str]:
     """Return sentences that say in words what each figure and mark of a comparison means."""
     c = comparison
     if c.user_count < 2:
@@ -46,7 +46,7 @@ def explain(comparison: Comparison, alpha: float, margin: float, seeds: int) -> 
         f"  The randomisation test, which assumes no distribution, gives p = {c.p_randomisation:.2g} "
         f"({_agreement(c, alpha)}).",
         f"  Effect size d_z = {c.effect_size:.3f}: {_size(abs(c.effect_size))}.",
-        f"  {_tie(c, alpha, margin)}",
+        f"  {_tie(c, alpha)}",
     ]
     if (c.low > 0) != (c.hierarchical_low > 0) or (c.high < 0) != (c.hierarchical_high < 0):
         lines.append(
@@ -75,12 +75,37 @@ def _size(size: float) -> str:
     return "small" if size < 0.5 else "medium" if size < 0.8 else "large"
 
 
-def _tie(comparison: Comparison, alpha: float, margin: float) -> str:
+def _tie(comparison: Comparison, alpha: float) -> str:
     p = f"TOST p = {comparison.p_tied_corrected:.2g}, corrected"
+    margin = f"±{margin_words(comparison)}"
     if comparison.p_tied_corrected >= alpha:
-        return f"They are not shown to be tied within ±{margin:g} ({p})."
+        return f"They are not shown to be tied within {margin} ({p})."
     if comparison.p_corrected < alpha:
-        return (
-            f"The difference is real and yet shown to be smaller than ±{margin:g} ({p}): it hardly matters."
-        )
-    return f"They are tied: the difference is shown to lie within ±{margin:g} ({p})."
+        return f"The difference is real and yet shown to be smaller than {margin} ({p}): it hardly matters."
+    return f"They are tied: the difference is shown to lie within {margin} ({p})."
+
+
+def margin_words(comparison: Comparison) -> str:
+    """Return the margin as it was asked for and, where it is a share, as a difference of the metric."""
+    margin = comparison.margin
+    return (
+        f"{margin} of {comparison.reference} ({comparison.margin_size:.2g})"
+        if margin.relative
+        else str(margin)
+    )
+
+
+def not_worse_words(comparison: Comparison, alpha: float) -> str:
+    """Return in a few words whether the candidate is shown to lose less than the margin."""
+    if comparison.p_not_worse_corrected < alpha:
+        return f"shown not worse by more than {comparison.margin}"
+    return "not shown"
+
+
+def explain_not_worse(comparison: Comparison, alpha: float) -> str:
+    """Return a sentence that says whether the candidate is shown to lose less than the margin."""
+    c = comparison
+    margin, p = margin_words(c), f"one-sided paired t, p = {c.p_not_worse_corrected:.2g}, corrected"
+    if c.p_not_worse_corrected < alpha:
+        return f"Shown: {c.candidate} is not worse by more than {margin}; {p}."
+    return f"Not shown: {c.candidate} may be worse by {margin} or more; {p}."

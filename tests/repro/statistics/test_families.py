@@ -10,10 +10,12 @@ import pytest
 from repro.errors import ReproError
 from repro.statistics.comparison import Question, Settings, Streams, answer, correct_family
 from repro.statistics.correction import corrected
-from repro.statistics.equivalence import equivalence_p_value
+from repro.statistics.equivalence import Margin, equivalence_p_value
 from repro.statistics.verdict import explain, stars, verdict
 
-SETTINGS = Settings(alpha=0.05, equivalence_margin=0.01, bootstrap_samples=400, randomisation_samples=400)
+SETTINGS = Settings(
+    alpha=0.05, equivalence_margin=Margin(0.01), bootstrap_samples=400, randomisation_samples=400
+)
 
 
 def streams():
@@ -129,7 +131,7 @@ def test_stars_follow_the_usual_levels():
 def test_words_tell_direction_family_and_tie():
     base = np.random.default_rng(9).random((2, 500))
     (result,) = family({"base": base, "model": base * 0.5})
-    text = " ".join(explain(result, 0.05, 0.01, 2))
+    text = " ".join(explain(result, 0.05, 2))
     assert "model is lower by" in text
     assert "worse than base" in text
     assert "Holm correction over 1 test," in text
@@ -141,10 +143,10 @@ def test_a_real_but_tiny_difference_is_called_tiny():
     base = generator.random((1, 5000))
     (result,) = family({"base": base, "model": base + 0.002 + 0.01 * generator.normal(size=base.shape)})
     assert verdict(result, 0.05) == "better"
-    assert "it hardly matters" in " ".join(explain(result, 0.05, 0.01, 1))
+    assert "it hardly matters" in " ".join(explain(result, 0.05, 1))
 
 
 def test_one_user_is_explained():
     (result,) = family({"base": np.ones((2, 1)), "model": np.zeros((2, 1))})
-    assert explain(result, 0.05, 0.01, 2) == ["recall@20: 1 user(s) with test items; nothing can be tested."]
+    assert explain(result, 0.05, 2) == ["recall@20: 1 user(s) with test items; nothing can be tested."]
     assert dataclasses.asdict(result)["p_value"] == 1.0

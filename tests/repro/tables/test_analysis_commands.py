@@ -8,11 +8,15 @@ import json
 import shutil
 
 import pytest
+import scipy.stats
 import typer
 from typer.testing import CliRunner
 
+from repro.analysis import read_cells
 from repro.commands import ablation, compare, sparsity, table
 from repro.errors import ReproError
+from repro.layout import Layout
+from repro.params import load_params
 
 PIPELINE = """\
 stages:
@@ -69,6 +73,12 @@ def call(root, line):
         ("compare demo/lightgcn/base nonsense", "there is no cell 'nonsense'"),
         ("compare demo/lightgcn/base demo-lightgcn-base", "are the same cell"),
         ("compare demo/lightgcn/base shop/lightgcn/base", "of different data sets"),
+        ("compare demo/lightgcn/irllrec demo/lightgcn/base --margin x", "the margin 'x' is no difference"),
+        (
+            "compare demo/lightgcn/irllrec demo/lightgcn/base --margin -0.1",
+            "write a fraction between 0 and 1",
+        ),
+        ("compare demo/lightgcn/irllrec demo/lightgcn/base --margin 0", "for example 0.001, or a share of B"),
     ],
 )
 def test_mistakes_are_refused_with_the_fix_before_anything_runs(written_project, line, sentence):
@@ -127,6 +137,71 @@ def test_compare_takes_keys_and_paths_and_says_why(finished):
     root, _ = finished
     text = call(root, "compare demo-lightgcn-irllrec demo/lightgcn/base --why --no-run")
     assert "it earns ***, better than demo/lightgcn/base" in " ".join(text.split())
+
+
+def test_compare_with_a_margin_tests_that_the_first_is_not_worse(finished):
+    """The p-values are scipy's on the stored values of users; rlmrec-gen is base with other noise."""
+    root, _ = finished
+    line = (
+        "compare demo/lightgcn/rlmrec-gen demo/lightgcn/base --margin 2% --metrics recall@20,ndcg@20 --no-run"
+    )
+    document = json.loads(call(root, f"{line} --format json"))
+    params = load_params(root / "params.yaml")
+    keys = ["demo-lightgcn-base", "demo-lightgcn-rlmrec-gen"]
+    base, model = read_cells(Layout(root), params, keys)
+    for row in document["rows"]:
+        differences = (model.values(row["metric"]) - base.values(row["metric"])).mean(axis=0)
+        margin = 0.02 * base.values(row["metric"]).mean()
+        above, below = (
+            scipy.stats.ttest_1samp(differences, bound, alternative=side).pvalue
+            for bound, side in ((-margin, "greater"), (margin, "less"))
+        )
+        assert (row["margin"], row["margin_share"]) == (pytest.approx(margin, rel=1e-5), 0.02)
+        assert row["p_not_worse"] == pytest.approx(above, rel=1e-5)
+        assert row["p_tied"] == pytest.approx(max(above, below), rel=1e-5)
+        assert row["p_not_worse"] <= row["p_not_worse_corrected"] <= 2.001 * row["p_not_worse"]
+    told = " ".join(document["notes"])
+    assert "shown to differ by less than ±2 % of B's mean (TOST" in told
+    assert "not worse than B by 2 % of B's mean or more, corrected alike: R@20 " in told
+
+
+@pytest.mark.parametrize(
+    ("sides", "margin", "note", "sentence"),
+    [
+        (
+            "irllrec base",
+            "1%",
+            "R@20 shown not worse by more than 1 %",
+            "Shown: demo/lightgcn/irllrec is not worse",
+        ),
+        (
+            "base irllrec",
+            "0.001",
+            "R@20 not shown",
+            "Not shown: demo/lightgcn/base may be worse by 0.001 or more",
+        ),
+    ],
+)
+def test_compare_says_in_words_whether_the_margin_is_kept(finished, sides, margin, note, sentence):
+    root, _ = finished
+    first, second = (f"demo/lightgcn/{name}" for name in sides.split())
+    line = f"compare {first} {second} --margin {margin} --metrics recall@20 --no-run"
+    plain = " ".join(call(root, line).split())
+    assert note in plain
+    assert "p not worse" in plain
+    assert sentence not in plain
+    assert sentence in " ".join(call(root, f"{line} --why").split())
+
+
+def test_compare_without_a_margin_has_neither_column_nor_figures_of_it(finished):
+    root, _ = finished
+    line = "compare demo-lightgcn-irllrec demo/lightgcn/base --no-run"
+    rows = list(csv.DictReader(io.StringIO(call(root, f"{line} --format csv"))))
+    assert rows
+    assert not {"margin", "margin_share", "p_tied", "p_not_worse", "p_not_worse_corrected"} & set(rows[0])
+    assert "not worse" not in call(root, line)
+    with_margin = list(csv.DictReader(io.StringIO(call(root, f"{line} --margin 0.002 --format csv"))))
+    assert [(row["margin"], row["margin_share"]) for row in with_margin] == [("0.002", "")] * len(rows)
 
 
 def test_ablation_runs_both_sides(finished):
