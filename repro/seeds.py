@@ -196,7 +196,7 @@ def _start_worker(queue: Any) -> None:
     global _tell
     forbid_test(Layout.find())
     _tell = queue.put
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # Ctrl-C reaches the whole group; the parent decides, so that each worker ends without a trace.
     import signal
 
@@ -204,10 +204,11 @@ def _start_worker(queue: Any) -> None:
     _use_one_thread()
 
 
-def _end_with_parent(parent: int) -> None:
-    """End when the parent does: this process itself, or the server, which ends with it."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
+def _end_with_parent() -> None:
+    """End when the process that asked for this worker does; a server that forked it waits for its workers."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
     os._exit(1)
 
 
