@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from irllrec.data.interactions import Interactions
+from irllrec.native.sparse import edge_products, has_sparse, sparse_product
 
 
 class BipartiteGraph:
@@ -88,15 +89,15 @@ class BipartiteGraph:
             values: Entries of ``M`` in CSR order, or None for the normalised adjacency. No gradient
                 flows through them. Rows without entries give zeros.
         """
-        return _Product.apply(nodes, self, values)
+        return _Product.apply(nodes, self, values, None)
 
     def layers(
         self, nodes: Float[Tensor, "node dim"], count: int, values: Float[Tensor, "edge"] | None = None
     ) -> list[Float[Tensor, "node dim"]]:
         """Return ``nodes`` and the outputs of ``count`` propagations in a row, with :meth:`propagate`."""
-        outputs = [nodes]
+        outputs, reversed_values = [nodes], None if values is None else values[self.reverse]
         for _ in range(count):
-            outputs.append(self.propagate(outputs[-1], values))
+            outputs.append(_Product.apply(outputs[-1], self, values, reversed_values))
         return outputs
 
     def dropped(self, uniform: Float[Tensor, "edge"], keep_rate: float) -> Float[Tensor, "edge"]:
@@ -114,6 +115,8 @@ class BipartiteGraph:
         self, values: Float[Tensor, "edge"], nodes: Float[Tensor, "node dim"]
     ) -> Float[Tensor, "node dim"]:
         """Return the product with these values, outside autograd."""
+        if has_sparse(values, nodes):
+            return sparse_product(self.row_starts, self.columns, values, nodes)
         with warnings.catch_warnings():
             # torch announces on first use that its CSR layout is in beta.
             warnings.filterwarnings("ignore", message=".*Sparse CSR tensor support is in beta.*")
@@ -137,15 +140,24 @@ class _Product(torch.autograd.Function):
     """Sparse product with constant values; backward is the product with the reversed values."""
 
     @staticmethod
-    def forward(ctx: Any, nodes: Tensor, graph: BipartiteGraph, values: Tensor | None) -> Tensor:
-        ctx.graph, ctx.values = graph, values
+    def forward(
+        ctx: Any,
+        nodes: Tensor,
+        graph: BipartiteGraph,
+        values: Tensor | None,
+        reversed_values: Tensor | None,
+    ) -> Tensor:
+        ctx.graph, ctx.values, ctx.reversed_values = graph, values, reversed_values
         return graph.multiply(graph.values if values is None else values, nodes)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         graph: BipartiteGraph = ctx.graph
-        values = graph.values if ctx.values is None else ctx.values[graph.reverse]
-        return graph.multiply(values, gradients[0].contiguous()), None, None
+        values = ctx.reversed_values
+        if values is None:
+            # The normalised adjacency is symmetric.
+            values = graph.values if ctx.values is None else ctx.values[graph.reverse]
+        return graph.multiply(values, gradients[0].contiguous()), None, None, None
 
 
 def similarity_aggregation(
@@ -192,6 +204,8 @@ class _SimilarityAggregation(torch.autograd.Function):
 
 def _pair_products(graph: BipartiteGraph, left: Tensor, right: Tensor) -> Tensor:
     """Return ``<left_user, right_item>`` of every undirected pair, in chunks that stay in cache."""
+    if has_sparse(left, right):
+        return edge_products(graph.row_starts, graph.columns, left, right, graph.user_count)
     products = torch.empty(graph.pair_count, dtype=left.dtype, device=left.device)
     chunk = 1 << 14 if left.device.type == "cpu" else max(graph.pair_count, 1)
     users, items = graph.pair_users, graph.pair_items

@@ -15,6 +15,7 @@ from irllrec.backbones.interface import EmbeddingBackbone, Encoding
 from irllrec.errors import ConfigurationError
 from irllrec.graph import BipartiteGraph
 from irllrec.layers.attention import EdgeAttention, SymmetricEdges
+from irllrec.layers.sums import summed
 from irllrec.losses.contrastive import mean_log_sum_exp, unit_rows
 from irllrec.seeding import Draws
 from irllrec.types import Batch, Term
@@ -120,7 +121,7 @@ class AutoCF(EmbeddingBackbone):
     ) -> AutoCFEncoding:
         layers = self.graph.layers(initial, self.settings.layers, rewiring.encoder)
         layers.append(self.attention(layers[-1], rewiring.decoder))
-        nodes = torch.stack(layers).sum(dim=0)
+        nodes = summed(layers)
         return AutoCFEncoding(nodes, layers, self.graph.user_count, infomax)
 
     def _rewired(self, scores: Float[Tensor, "node"], draws: Draws) -> Rewiring:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from irllrec.backbones.interface import EmbeddingBackbone, Encoding, Release
 from irllrec.graph import similarity_aggregation
 from irllrec.layers.intents import IntentPrototypes
+from irllrec.layers.sums import summed
 from irllrec.losses.contrastive import info_nce, unit_rows
 from irllrec.seeding import Draws
 from irllrec.types import Batch, Term
@@ -97,7 +98,7 @@ class DCCF(EmbeddingBackbone):
         for _ in range(self.settings.layers):
             views.append(self._views(layers[-1]))
             layers.append(views[-1].total)
-        nodes = torch.stack(layers).sum(dim=0)
+        nodes = summed(layers)
         return DCCFEncoding(nodes, layers, self.graph.user_count, views)
 
     def _views(self, layer: Float[Tensor, "node dim"]) -> Views:

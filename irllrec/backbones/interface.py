@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from irllrec.graph import BipartiteGraph, similarity_aggregation
 from irllrec.layers.intents import IntentPrototypes
+from irllrec.layers.sums import summed
 from irllrec.losses.contrastive import unit_rows
 from irllrec.losses.ranking import bpr
 from irllrec.seeding import Draws
@@ -208,7 +209,7 @@ class Backbone(nn.Module, abc.ABC):
         self, propagated: Sequence[Float[Tensor, "node dim"]]
     ) -> Float[Tensor, "node encoding"]:
         """Return the propagated layers as rows of ``encoding_size`` entries: their mean by default."""
-        return torch.stack(list(propagated)).sum(dim=0) / len(propagated)
+        return summed(propagated) / len(propagated)
 
 
 class EmbeddingBackbone(Backbone):

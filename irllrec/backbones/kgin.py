@@ -15,6 +15,7 @@ from irllrec.backbones.interface import EmbeddingBackbone, Encoding
 from irllrec.data.interactions import Interactions
 from irllrec.errors import ConfigurationError
 from irllrec.graph import BipartiteGraph
+from irllrec.layers.sums import summed
 from irllrec.losses.independence import dependence
 from irllrec.seeding import Draws
 from irllrec.types import Batch, Knowledge, Term
@@ -89,7 +90,7 @@ class KGIN(EmbeddingBackbone):
             next_users = wanted * self.graph.propagate(nodes, averaging)[:user_count]
             next_items, entities = self.facts.aggregate(items, entities, self.relation_embeddings)
             layers.append(torch.cat([next_users, next_items]))
-        return Encoding(torch.stack(layers).sum(dim=0), layers, user_count)
+        return Encoding(summed(layers), layers, user_count)
 
     def own_terms(self, encoding: Encoding, batch: Batch, draws: Draws) -> dict[str, Term]:
         weight = self.settings.independence_weight

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from irllrec.backbones.interface import EmbeddingBackbone, Encoding, Release
+from irllrec.layers.sums import summed
 from irllrec.seeding import Draws
 
 
@@ -51,7 +51,7 @@ class LightGCN(EmbeddingBackbone):
             uniform = draws.rand(self.graph.edge_count)
             values = self.graph.dropped(uniform, self.settings.keep_rate)
         layers = self.graph.layers(initial, self.settings.layers, values)
-        return Encoding(torch.stack(layers).sum(dim=0), layers, self.graph.user_count)
+        return Encoding(summed(layers), layers, self.graph.user_count)
 
     def intent_layers(
         self, initial: Float[Tensor, "node dim"], encoding: Encoding

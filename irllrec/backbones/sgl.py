@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from irllrec.backbones.interface import EmbeddingBackbone, Encoding, Release
+from irllrec.layers.sums import summed
 from irllrec.losses.alignment import BatchRows, view_contrast
 from irllrec.seeding import Draws
 from irllrec.types import Batch, Term
@@ -58,7 +58,7 @@ class SGL(EmbeddingBackbone):
 
     def encode(self, initial: Float[Tensor, "node dim"], draws: Draws | None) -> Encoding:
         clean = self.graph.layers(initial, self.settings.layers)
-        nodes = torch.stack(clean).sum(dim=0)
+        nodes = summed(clean)
         if draws is None:
             return Encoding(nodes, clean, self.graph.user_count)
         first, second = self._view(initial, draws), self._view(initial, draws)
@@ -70,7 +70,7 @@ class SGL(EmbeddingBackbone):
 
     def own_terms(self, encoding: Encoding, batch: Batch, draws: Draws) -> dict[str, Term]:
         assert isinstance(encoding, ViewedEncoding)
-        first, second = (torch.stack(list(layers)).sum(dim=0) for layers in encoding.views)
+        first, second = (summed(layers) for layers in encoding.views)
         value = view_contrast(
             first,
             second,

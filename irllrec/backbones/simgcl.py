@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from irllrec.backbones.interface import EmbeddingBackbone, Encoding, Release
+from irllrec.layers.sums import summed
 from irllrec.losses.alignment import BatchRows, view_contrast
 from irllrec.seeding import Draws
 from irllrec.types import Batch, Term
@@ -60,7 +61,7 @@ class SimGCL(EmbeddingBackbone):
 
     def encode(self, initial: Float[Tensor, "node dim"], draws: Draws | None) -> Encoding:
         clean = self.graph.layers(initial, self.settings.layers)
-        nodes = torch.stack(clean).sum(dim=0)
+        nodes = summed(clean)
         if draws is None:
             return Encoding(nodes, clean, self.graph.user_count)
         first, second = self._view(initial, draws), self._view(initial, draws)
@@ -72,7 +73,7 @@ class SimGCL(EmbeddingBackbone):
             rows = self.graph.propagate(layers[-1])
             noise = torch.nn.functional.normalize(draws.rand(*rows.shape), dim=1)
             layers.append(rows + self.settings.epsilon * noise * rows.detach().sign())
-        return torch.stack(layers).sum(dim=0)
+        return summed(layers)
 
     def own_terms(self, encoding: Encoding, batch: Batch, draws: Draws) -> dict[str, Term]:
         assert isinstance(encoding, NoisyEncoding)

@@ -7,22 +7,11 @@
    two products. Every result is computed by one thread in one order, so the number of threads does
    not change a bit of it. */
 
-#include <stdint.h>
-#include <string.h>
+#include "vectors.h"
 
-#if defined(__AVX512F__)
-#define LANES 16
-#define ROWS 8
-#else
-#define LANES 8
-#define ROWS 4
-#endif
 #define PANEL (2 * LANES) /* table rows whose products are formed together */
 #define TILE (8 * PANEL)  /* table rows whose exponentials are kept at a time */
 #define BLOCK (8 * ROWS)  /* queries for which a tile of the table stays in cache */
-
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4)));
-typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4)));
 
 #define UNROLLED _Pragma("GCC unroll 16")
 
@@ -30,15 +19,6 @@ typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4)));
 int64_t query_padding(void) { return ROWS; }
 int64_t table_padding(void) { return TILE; }
 int64_t width_padding(void) { return PANEL; }
-
-static inline vec load(const float *from)
-{
-    vec value;
-    memcpy(&value, from, sizeof value);
-    return value;
-}
-
-static inline void store(float *to, vec value) { memcpy(to, &value, sizeof value); }
 
 static inline vec all(float value) { return value - (vec){0}; }
 

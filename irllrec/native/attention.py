@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
-import functools
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from irllrec.native.building import kernels
+from irllrec.native.calling import address, fits, in_threads
 
 
 def has_attention(*tensors: Tensor) -> bool:
     """Return whether :func:`attention` takes these tensors: float32 on a processor, kernels built."""
-    on_processor = all(t.device.type == "cpu" and t.dtype == torch.float32 for t in tensors)
-    return on_processor and kernels().library is not None
+    return fits(*tensors)
 
 
 @torch.no_grad()
@@ -65,18 +60,18 @@ def attention(
     weighted = None if values is None else torch.zeros(len(of_queries), width)
 
     def pack(first: int, last: int) -> None:
-        library.pack(_at(table), *table.shape, width, first, last, _at(panels))
+        library.pack(address(table), *table.shape, width, first, last, address(panels))
 
     def attend(first: int, last: int) -> None:
         clamped = row_shift is not None or table_shift is not None
         library.attend(
-            *(_at(of_queries), _at(row_bias), first, last, width),
-            *(_at(panels), _at(bias), _at(padded_counts), _at(counted), table_rows),
-            *(clamped, _at(sums), _at(weighted)),
+            *(address(of_queries), address(row_bias), first, last, width),
+            *(address(panels), address(bias), address(padded_counts), address(counted), table_rows),
+            *(clamped, address(sums), address(weighted)),
         )
 
-    _in_threads(pack, table_rows, library.table_padding())
-    _in_threads(attend, len(of_queries), library.query_padding())
+    in_threads(pack, table_rows, library.table_padding())
+    in_threads(attend, len(of_queries), library.query_padding())
     found = sums[: len(queries)].to(torch.float32)
     return found, None if weighted is None else weighted[: len(queries), : queries.shape[1]]
 
@@ -90,23 +85,3 @@ def _fitted(rows: Tensor, count: int, width: int) -> Tensor:
     if rows.shape == (count, width):
         return rows.contiguous()
     return torch.nn.functional.pad(rows, (0, width - rows.shape[1], 0, count - rows.shape[0]))
-
-
-def _at(tensor: Tensor | None) -> ctypes.c_void_p | None:
-    return None if tensor is None else ctypes.c_void_p(tensor.data_ptr())
-
-
-def _in_threads(work: Callable[[int, int], None], count: int, step: int) -> None:
-    """Call ``work(first, last)`` on equal parts of ``count``, whole steps each, side by side."""
-    threads = torch.get_num_threads()
-    part = _padded(-(-count // threads), step)
-    if threads == 1 or part >= count:
-        work(0, count)
-        return
-    starts = range(0, count, part)
-    list(_pool(threads).map(lambda first: work(first, min(first + part, count)), starts))
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="attention")

@@ -18,7 +18,8 @@ import platformdirs
 
 # Set to `portable` to leave the kernels off.
 SWITCH = "IRLLREC_KERNELS"
-SOURCE = "attention.c"
+SOURCES = ("attention.c", "sparse.c")
+FILES = (*SOURCES, "vectors.h")
 BUILD_SECONDS = 120
 _POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
 
@@ -65,21 +66,23 @@ def _native_flag() -> str:
 
 def _built(command: list[str]) -> Path:
     """Return the library's path; it is compiled where the cache has none."""
-    source = resources.files("irllrec.native").joinpath(SOURCE).read_bytes()
+    package = resources.files("irllrec.native")
+    contents = {name: package.joinpath(name).read_bytes() for name in FILES}
     version = subprocess.run(
         [command[0], "--version"], capture_output=True, timeout=BUILD_SECONDS, check=True
     )
-    identity = [source, *(part.encode() for part in command), version.stdout, _processor()]
+    identity = [*contents.values(), *(part.encode() for part in command), version.stdout, _processor()]
     digest = hashlib.sha256(b"\0".join(identity)).hexdigest()[:20]
     folder = Path(platformdirs.user_cache_dir("irllrec-repro")) / "kernels"
-    path = folder / f"attention-{digest}.so"
+    path = folder / f"kernels-{digest}.so"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            (Path(scratch) / SOURCE).write_bytes(source)
+            for name, content in contents.items():
+                (Path(scratch) / name).write_bytes(content)
             made = str(Path(scratch) / path.name)
             subprocess.run(
-                [*command, str(Path(scratch) / SOURCE), "-o", made],
+                [*command, *(str(Path(scratch) / name) for name in SOURCES), "-o", made],
                 capture_output=True,
                 text=True,
                 timeout=BUILD_SECONDS,
@@ -114,4 +117,7 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
         *[_POINTER] * 2,
     ]
     library.attend.restype = None
+    for name in ("sparse_product", "edge_products"):
+        getattr(library, name).argtypes = [*[_POINTER] * 4, *[_COUNT] * 3, _POINTER]
+        getattr(library, name).restype = None
     return library

@@ -1,0 +1,71 @@
+"""Products over the edges of a graph in compressed rows."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from irllrec.native.building import kernels
+from irllrec.native.calling import address, fits, in_threads
+
+
+def has_sparse(*tensors: Tensor) -> bool:
+    """Return whether the products below take these tensors."""
+    return fits(*tensors)
+
+
+def sparse_product(
+    row_starts: Int[Tensor, "starts"],
+    columns: Int[Tensor, "edge"],
+    values: Float[Tensor, "edge"],
+    nodes: Float[Tensor, "node dim"],
+) -> Float[Tensor, "row dim"]:
+    """Return ``M @ nodes``, the rows' entries added in their order; rows without entries give zeros.
+
+    Args:
+        row_starts: int32, one more than there are rows.
+        columns: int32.
+        values: Entries of ``M``.
+        nodes: What it is multiplied with.
+    """
+    library = kernels().library
+    assert library is not None, "has_sparse() was not asked"
+    values, nodes = values.contiguous(), nodes.contiguous()
+    product = torch.empty(len(row_starts) - 1, nodes.shape[1])
+    given = (address(row_starts), address(columns), address(values), address(nodes), nodes.shape[1])
+
+    def work(first: int, last: int) -> None:
+        library.sparse_product(*given, first, last, address(product))
+
+    in_threads(work, len(product))
+    return product
+
+
+def edge_products(
+    row_starts: Int[Tensor, "starts"],
+    columns: Int[Tensor, "edge"],
+    left: Float[Tensor, "row dim"],
+    right: Float[Tensor, "node dim"],
+    row_count: int,
+) -> Float[Tensor, "edge"]:
+    """Return ``<left_row, right_column>`` of every entry of the first ``row_count`` rows.
+
+    Args:
+        row_starts: int32.
+        columns: int32.
+        left: Read by row.
+        right: Read by column.
+        row_count: Rows whose entries are wanted.
+    """
+    library = kernels().library
+    assert library is not None, "has_sparse() was not asked"
+    left, right = left.contiguous(), right.contiguous()
+    products = torch.empty(int(row_starts[row_count]))
+    given = (address(row_starts), address(columns), address(left), address(right), left.shape[1])
+
+    def work(first: int, last: int) -> None:
+        library.edge_products(*given, first, last, address(products))
+
+    in_threads(work, row_count)
+    return products
