@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.components import COMPONENTS
 from benchmarks.step import RESULTS, ROOT
 
 ROWS = {
@@ -29,10 +30,11 @@ ROWS = {
     "bigcf irllrec": ("--backbone=bigcf", "--objective=irllrec"),
     "sgl irllrec": ("--backbone=sgl", "--objective=irllrec"),
     "simgcl irllrec": ("--backbone=simgcl", "--objective=irllrec"),
+    **{name: (f"--what={name}",) for name in COMPONENTS},
     "evaluation": ("--what=evaluation",),
     "sampling": ("--what=sampling",),
 }
-WITHOUT_TEXT = ("lightgcn base", "evaluation", "sampling")
+WITHOUT_TEXT = ("lightgcn base", "evaluation", "sampling", *(name for name in COMPONENTS if name != "tower"))
 HEAD = "| what | size | D | plain s | ours s | plain / ours | plain GiB | ours GiB |"
 
 
@@ -40,12 +42,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure the chosen rows at the chosen sizes; the files grow with every row."""
     options = _parser().parse_args(argv)
     RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{options.name}.json"
     records: list[dict[str, Any]] = []
+    if options.add and path.is_file():
+        records = json.loads(path.read_text(encoding="utf-8"))
     for size in options.sizes:
         for row in options.rows:
             # What reads no text is measured once a size.
             for text in options.text[:1] if row in WITHOUT_TEXT else options.text:
                 print(f"{row}, size {size:g}, text {text}", file=sys.stderr, flush=True)
+                records = [
+                    one for one in records if (one["row"], one["size"], one["text"]) != (row, size, text)
+                ]
                 records.append(_measure(row, size, text, options))
                 _write(records, RESULTS / options.name)
     print(markdown(records))
@@ -59,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--add", action="store_true", help="keep the other rows of the files")
     parser.add_argument("--name", default="latest", help="of the two files; git ignores latest*")
     return parser
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from benchmarks.components import COMPONENTS, turns
 from benchmarks.plain import PlainRecommender
 from benchmarks.plain_data import PlainSampler, evaluate
 from benchmarks.workload import Workload, parameters
@@ -109,12 +110,17 @@ def _evaluation(workload: Workload, recipe: Recipe, wanted: Collection[str]) -> 
     return {name: turn for name, turn in (("plain", plain), ("ours", ours)) if name in wanted}
 
 
+def _component(name: str) -> Callable[[Workload, Recipe, Collection[str]], dict[str, Turn]]:
+    return lambda workload, recipe, wanted: turns(name, workload, wanted)
+
+
 # Float32 sums run in another order on the two sides; the two evaluations' scores differ in the last bit,
 # which may swap two items of nearly equal score.
 KINDS = {
     "step": Kind(_training, agreement=1e-4),
     "sampling": Kind(_sampling, agreement=0.0),
     "evaluation": Kind(_evaluation, agreement=1e-3),
+    **{name: Kind(_component(name), agreement=1e-3) for name in COMPONENTS},
 }
 
 

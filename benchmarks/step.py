@@ -22,6 +22,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.components import COMPONENTS, operations
 from benchmarks.machine import machine_record
 from benchmarks.plain import OBJECTIVES
 from benchmarks.plain_backbones import BACKBONES
@@ -116,6 +117,7 @@ def _measure(options: argparse.Namespace, workload: Workload, recipe: Recipe) ->
         "ratio": ratio(seconds) if both else None,
         "difference": apart,
         "note": note,
+        "operations": _operations(options.what, workload),
         "machine": machine_record(),
         "versions": provenance.versions(("torch", "numpy")),
         "commit": provenance.commit(ROOT),
@@ -134,6 +136,12 @@ def _description(options: argparse.Namespace, workload: Workload, recipe: Recipe
         "seed": options.seed,
         "recipe": plain_recipe if options.what == "step" else None,
     }
+
+
+def _operations(what: str, workload: Workload) -> dict[str, float] | None:
+    if what not in COMPONENTS:
+        return None
+    return dict(zip(("products", "exponentials"), operations(what, workload), strict=True))
 
 
 def _memory(options: argparse.Namespace, workload: Workload, recipe: Recipe) -> dict[str, int]:

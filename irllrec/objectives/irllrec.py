@@ -227,10 +227,17 @@ class IRLLRec(Objective):
             terms["itm"] = self._itm_term(backbone, step, intents, rows, tran)
         return terms
 
+    @property
+    def _reads_sample(self) -> bool:
+        """Whether some term reads the text intents of all nodes, or of a sample of them."""
+        itm_by_node = "itm" in self.active and self.itm_form == "code"
+        return self._couples_tran or "tran" in self.active or itm_by_node
+
     def _rows(self, step: Step, batch: BatchRows) -> _Rows:
         node_count, sampled = len(step.encoding.nodes), None
-        if self.shortcuts is not None and self.shortcuts.translation_rows < node_count:
-            drawn = step.draws.choice(node_count, self.shortcuts.translation_rows)
+        shortcuts = self.shortcuts if self._reads_sample else None
+        if shortcuts is not None and shortcuts.translation_rows < node_count:
+            drawn = step.draws.choice(node_count, shortcuts.translation_rows)
             sampled = drawn.sort().values.to(batch.users.device)
         return _Rows(batch, torch.cat([batch.users, step.encoding.user_count + batch.items]), sampled)
 
@@ -245,7 +252,7 @@ class IRLLRec(Objective):
     def _text_rows(self, step: Step, rows: _Rows) -> NodeRows:
         """Return the text intents of the nodes that some term reads; the tower sees no others."""
         intent: Tensor = self.intent  # type: ignore[assignment]
-        of_sample = self._couples_tran or "tran" in self.active or self.itm_form == "code"
+        of_sample = self._reads_sample
         if of_sample and rows.sampled is None:
             return NodeRows(self.intent_tower(intent))
         read = [rows.batch_nodes]
@@ -333,7 +340,7 @@ class IRLLRec(Objective):
         """Return which of ``count`` rows are matched; None for all."""
         if self.shortcuts is None or self.shortcuts.matching_rows >= count:
             return None
-        return step.draws.choice(count, self.shortcuts.matching_rows)
+        return step.draws.choice(count, self.shortcuts.matching_rows).to(step.initial.device)
 
 
 OBJECTIVE = IRLLRec

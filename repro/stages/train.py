@@ -248,7 +248,7 @@ def _code_hash(layout: Layout) -> str:
     import irllrec
 
     package = Path(str(irllrec.__file__)).parent
-    sources = [path for pattern in ("*.py", "*.c") for path in package.rglob(pattern)]
+    sources = [path for pattern in ("*.py", "*.c", "*.h") for path in package.rglob(pattern)]
     return provenance.sha256_of_json(provenance.sha256_of_files(sources, package))
 
 
