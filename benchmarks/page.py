@@ -54,10 +54,10 @@ def filled(text: str, part: str, content: str) -> str:
     Raises:
         SystemExit: If the page has no such part.
     """
-    pattern = re.compile(rf"(<!-- measured: {part} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+    pattern = re.compile(rf"(<!-- measured: {part} -->\n).*?(<!-- end -->)", re.DOTALL)
     if not pattern.search(text):
         raise SystemExit(f"{PAGE}: there is no <!-- measured: {part} --> … <!-- end -->: add it.")
-    return pattern.sub(lambda found: found[1] + content + found[2], text)
+    return pattern.sub(lambda found: found[1] + content + "\n" + found[2], text)
 
 
 def _read(path: Path) -> Any:
