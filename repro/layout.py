@@ -41,6 +41,14 @@ class Layout:
         return self.root / "params.yaml"
 
     @property
+    def pipeline(self) -> Path:
+        return self.root / "dvc.yaml"
+
+    def code(self, kind: str) -> Path:
+        """Hashes of the code that all stages of a kind share: the output of the stage ``code-KIND``."""
+        return self.root / "build" / "code" / f"{kind}.json"
+
+    @property
     def sources(self) -> Path:
         return self.root / "data" / "sources.yaml"
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from repro.params import Cell, Params
 
 _PER_CELL = ("train", "evaluate")
+_CODE = "code-"
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,17 @@ def estimate(
     datasets = list(dict.fromkeys(cell.dataset for cell in cells.values()))
     read = {stage for cell in cells.values() for stage in read_by(cell)}
     touched = set(stale)
-    stages: list[str] = []
+    stages = [stage for stage in stale if stage.startswith(_CODE)]
     for name in datasets:
         entries = [entry for entry, text in params.text.items() if text.dataset == name]
         for stage, upstream in _data_stages(params, name, entries, read).items():
-            renewed = stage in touched or any(one in stages for one in upstream)
+            renewed = is_stale(stage, touched) or any(one in stages for one in upstream)
             stages += [stage] if renewed else []
     seconds: float | None = 0.0
     for key, cell in cells.items():
         renewed = any(stage in stages for stage in read_by(cell))
         for stage in (f"{step}@{key}" for step in _PER_CELL):
-            renewed = renewed or stage in touched
+            renewed = renewed or is_stale(stage, touched)
             stages += [stage] if renewed else []
         if f"train@{key}" in stages:
             took = _earlier_seconds(layout, params, key)
@@ -64,12 +65,20 @@ def estimate(
     for name in datasets if tables else ():
         renewed = any(cells[s.partition("@")[2]].dataset == name for s in stages if s.startswith("evaluate@"))
         for stage in (f"compare@{name}", f"tabulate@{name}"):
-            renewed = renewed or stage in touched
+            renewed = renewed or is_stale(stage, touched)
             stages += [stage] if renewed else []
     known = set(stages)
     stages += [stage for stage in stale if stage not in known]
     overhead = 3.0 + 1.5 * len(stages)
     return Work(tuple(stages), None if seconds is None else seconds + overhead)
+
+
+def is_stale(stage: str, stale: Collection[str]) -> bool:
+    """Return whether a stage is among the ``stale``, or the stage that hashes its kind's code is.
+
+    DVC names the latter alone: until it ran, what the others watch is as it was.
+    """
+    return stage in stale or _CODE + stage.partition("@")[0] in stale
 
 
 def _data_stages(

@@ -115,7 +115,7 @@ def _results(
 def _ready(layout: Layout, params: Params, keys: Sequence[str]) -> Collection[str]:
     """Return those of the cells whose results are there and up to date."""
     from repro.engine import stale_stages
-    from repro.text_views import text_entry
+    from repro.workload import estimate
 
     cells = {key: params.cells[key] for key in keys if key in params.cells}
     there = {
@@ -125,8 +125,9 @@ def _ready(layout: Layout, params: Params, keys: Sequence[str]) -> Collection[st
     }
     if not there:
         return []
-    behind = {stage.partition("@")[2] for stage in stale_stages(layout, [f"evaluate@{key}" for key in there])}
-    return [key for key, cell in there.items() if not {key, cell.dataset, text_entry(cell)} & behind]
+    stale = stale_stages(layout, [f"evaluate@{key}" for key in there])
+    behind = estimate(layout, params, there, stale).stages
+    return [key for key in there if f"evaluate@{key}" not in behind]
 
 
 def _draw_spreads(

@@ -185,6 +185,7 @@ def grid_table(params: Params, cells: Mapping[str, Cell], stale: Sequence[str] |
         stale: Stages that are out of date; None leaves the column out.
     """
     from repro.tables.model import Block, Entry, Group, Line, Table
+    from repro.workload import is_stale
 
     columns = ["cell", "data set", "backbone", "variant", "settings", "seeds"]
     columns += ["up to date"] if stale is not None else []
@@ -193,7 +194,8 @@ def grid_table(params: Params, cells: Mapping[str, Cell], stale: Sequence[str] |
         values: list[str | int] = [key, cell.dataset, cell.backbone, cell.variant, cell.settings]
         values.append(len(params.datasets[cell.dataset].seeds))
         if stale is not None:
-            values.append("no" if {f"train@{key}", f"evaluate@{key}"} & set(stale) else "yes")
+            behind = any(is_stale(f"{stage}@{key}", stale) for stage in ("train", "evaluate"))
+            values.append("no" if behind else "yes")
         records.append(dict(zip(columns, values, strict=True)))
     lines = tuple(Line(tuple(Entry(str(value)) for value in record.values())) for record in records)
     return Table(

@@ -18,6 +18,7 @@ OWN = (
 )
 QUICK_STAGES = """\
 case $1 in
+  code) mkdir -p build/code; echo "$2" > "build/code/$2.json" ;;
   generate) mkdir -p data/raw/demo; echo raw > data/raw/demo/interactions.parquet ;;
   prepare) mkdir -p data/prepared/demo
     for name in items.parquet users.parquet text.parquet train.npz valid.npz test.npz vectors.npz; do
