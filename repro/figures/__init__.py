@@ -1,0 +1,1 @@
+"""Plots in the paper's manner: each as data first, then as PNG, PDF or SVG."""
