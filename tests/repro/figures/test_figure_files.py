@@ -36,7 +36,8 @@ def test_a_printed_png_has_the_size_it_says(figure: Figure, tmp_path: Path) -> N
     from PIL import Image
 
     png, pdf = write_figure(figure, tmp_path / "figures")
-    assert Image.open(png).size == (670, 400)
+    with Image.open(png) as image:
+        assert image.size == (670, 400)
     assert pdf.suffix == ".pdf"
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["curve.pdf", "curve.png"]
 
