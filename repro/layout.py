@@ -8,6 +8,9 @@ from pathlib import Path
 
 from repro.errors import ReproError
 
+FAKES = "fake_interactions.npz"
+"""Beside the models of a cell that was trained with click noise: the pairs that were added."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -39,6 +42,10 @@ class Layout:
     @property
     def params(self) -> Path:
         return self.root / "params.yaml"
+
+    @property
+    def claims(self) -> Path:
+        return self.root / "claims.yaml"
 
     @property
     def pipeline(self) -> Path:
