@@ -40,7 +40,7 @@ def ablation_table_of(
         facts, shown = _facts(pair), _shown(pair)
         sections.setdefault(_heading(pair), []).extend(
             comparison_row(
-                found[pair.candidate.name, metric], (_label(pair),), params, facts=facts, extra=shown
+                found[pair.candidate.name, metric], (label_of(pair),), params, facts=facts, extra=shown
             )
             for metric in metrics
         )
@@ -65,7 +65,7 @@ def ablation_table_of(
     )
 
 
-def _label(pair: Pair) -> str:
+def label_of(pair: Pair) -> str:
     """Return what is left out, that what TRAN feeds was kept where it was, or which text is read."""
     cell = pair.candidate.cell
     if cell.text:
@@ -130,5 +130,5 @@ def _warnings(pairs: Sequence[Pair]) -> list[str]:
     for pair in pairs:
         reason = why_nothing_changes(pair.reference.run, pair.candidate.run)
         if reason:
-            told.append(f"Warning: {_label(pair)} in {_heading(pair)}: {reason}.")
+            told.append(f"Warning: {label_of(pair)} in {_heading(pair)}: {reason}.")
     return told

@@ -56,3 +56,8 @@ def look_of(variant: str, place: int = 0) -> Look:
         return _LOOKS[_OWN[variant]]
     free = [index for index in range(len(_LOOKS)) if index not in _OWN.values()]
     return _LOOKS[free[place % len(free)]]
+
+
+def look_at(place: int) -> Look:
+    """Return the look of the series at ``place`` where none is a method, such as the terms of a loss."""
+    return _LOOKS[place % len(_LOOKS)]
