@@ -111,7 +111,9 @@ class Claims(Record):
         found = {name: claim for name, claim in self.claims.items() if not wanted or name.upper() in wanted}
         unknown = sorted(wanted - {name.upper() for name in found})
         if unknown:
-            raise ReproError(f"There is no claim {unknown[0]!r} in claims.yaml: choose {', '.join(self.claims)}.")
+            raise ReproError(
+                f"There is no claim {unknown[0]!r} in claims.yaml: choose {', '.join(self.claims)}."
+            )
         return found
 
 
@@ -161,7 +163,9 @@ def _check_names(path: Path, claims: Mapping[str, Claim], params: Params, layout
     for name, claim in claims.items():
         where = f"{path}: `claims.{name}"
         if isinstance(claim, Robustness) and not (claim.click_noise or claim.text_noise):
-            raise ReproError(f"{where}` names no noise: give click_noise or text_noise, for example [10, 20].")
+            raise ReproError(
+                f"{where}` names no noise: give click_noise or text_noise, for example [10, 20]."
+            )
         if claim.datasets != EVERY:
             datasets = datasets or {*params.datasets, *load_sources(layout.sources).datasets}
             _refuse_unknown(f"{where}.datasets`", "data set", claim.datasets, datasets)
@@ -190,7 +194,9 @@ def _refuse_unknown(
     for name in names:
         if name not in known:
             choices = sorted(known) if isinstance(known, set) else known
-            raise ReproError(f"{where} names {name!r}, and there is no such {kind}: choose {', '.join(choices)}.")
+            raise ReproError(
+                f"{where} names {name!r}, and there is no such {kind}: choose {', '.join(choices)}."
+            )
 
 
 def split_side(side: str) -> tuple[str | None, str]:

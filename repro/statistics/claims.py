@@ -90,9 +90,7 @@ class Combination:
     ties_contradict: bool
 
 
-def correct_claims(
-    tests: Sequence[ClaimTest], method: str, *, alpha: float, power: float
-) -> list[ClaimTest]:
+def correct_claims(tests: Sequence[ClaimTest], method: str, *, alpha: float, power: float) -> list[ClaimTest]:
     """Return the tests with p-values corrected over all of them, and what each could have detected.
 
     A test of fewer than two users is none: it keeps p = 1 and does not count.
@@ -105,8 +103,12 @@ def correct_claims(
     """
     real = [test.user_count > 1 for test in tests]
     size = sum(real)
-    different = iter(corrected([test.p_value for test, is_real in zip(tests, real, strict=True) if is_real], method))
-    tied = iter(corrected([test.p_tied for test, is_real in zip(tests, real, strict=True) if is_real], method))
+    different = iter(
+        corrected([test.p_value for test, is_real in zip(tests, real, strict=True) if is_real], method)
+    )
+    tied = iter(
+        corrected([test.p_tied for test, is_real in zip(tests, real, strict=True) if is_real], method)
+    )
     return [
         replace(
             test,
