@@ -12,6 +12,7 @@ import typer
 
 from repro.commands import (
     ablation,
+    claims,
     compare,
     data,
     demo,
@@ -40,6 +41,7 @@ _ORDER = (
     "ablation",
     "sparsity",
     "compare",
+    "claims",
     "verify",
     "sweep",
     "deviations",
@@ -73,6 +75,7 @@ def _build_app() -> typer.Typer:
     app.command("ablation")(ablation.ablation)
     app.command("sparsity")(sparsity.sparsity)
     app.command("compare")(compare.compare)
+    app.command("claims")(claims.claims)
     app.command("verify")(verify.verify)
     app.command("sweep")(sweep.sweep)
     app.command("deviations")(deviations.deviations)
