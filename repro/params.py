@@ -79,13 +79,14 @@ class Dataset(Record):
 
 
 class Generated(Record):
-    """The sizes of an embedded data set."""
+    """The sizes of an embedded data set, and whether its texts tell what causes the clicks."""
 
     users: int = Field(ge=10)
     items: int = Field(ge=10)
     interactions: int = Field(ge=30)
     intents: int = Field(ge=2, le=24)
     seed: int
+    text_signal: bool = True
 
 
 class Override(Record):
