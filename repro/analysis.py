@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from irllrec.seeding import stream
+from repro.beyond_accuracy import has, per_seed
 from repro.layout import Layout
+from repro.metric_kinds import is_accuracy, is_of_lists
 from repro.params import Params
-from repro.results import CellResult, read_result
+from repro.results import CellResult, FloatArray, read_result
 from repro.statistics.comparison import Comparison, Question, Settings, Streams, answer
 from repro.statistics.equivalence import Margin
 from repro.statistics.paired import check_same_users
@@ -114,16 +116,24 @@ def streams_of(params: Params, dataset: str, purpose: str) -> Streams:
 
 
 def scores_of(cell: CellResult, metrics: Sequence[str]) -> Scores:
-    """Return a cell as a row of the main table."""
+    """Return a cell as a row of the main table; a metric that it cannot have is NaN."""
+    of_lists = {metric: per_seed(cell, metric) for metric in metrics if is_of_lists(metric)}
     return Scores(
         dataset=cell.cell.dataset,
         backbone=cell.cell.backbone,
         variant=cell.cell.variant,
-        means={metric: float(cell.values(metric).mean()) for metric in metrics},
+        means={metric: _mean(cell, metric, of_lists.get(metric)) for metric in metrics},
         facts=facts_of(cell.run),
         seed_count=len(cell.seeds),
         user_count=len(cell.users),
+        ranges={metric: (float(values.min()), float(values.max())) for metric, values in of_lists.items()},
     )
+
+
+def _mean(cell: CellResult, metric: str, by_seed: FloatArray | None) -> float:
+    if by_seed is not None:
+        return float(by_seed.mean())
+    return float(cell.values(metric).mean()) if has(cell, metric) else math.nan
 
 
 def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
@@ -196,17 +206,20 @@ def main_questions(cells: Sequence[CellResult], metrics: Sequence[str]) -> list[
     """Return the family of the main table.
 
     In each data set and backbone: every variant against base, and irllrec against the best other
-    variant of each metric. Variations of a cell take no part.
+    variant of each metric of accuracy. Variations of a cell take no part, nor do metrics without a value
+    for single users.
     """
     asked: list[tuple[Pair, str]] = []
     for group in by_backbone(cell for cell in cells if not cell.cell.is_variation).values():
         found = {cell.cell.variant: cell for cell in group}
         rest = [cell for name, cell in found.items() if name != "base"]
+        paired = [metric for metric in metrics if not is_of_lists(metric) and has(group[0], metric)]
         if "base" in found:
-            asked += [(Pair(cell, found["base"]), metric) for cell in rest for metric in metrics]
+            asked += [(Pair(cell, found["base"]), metric) for cell in rest for metric in paired]
         if OURS in found:
-            rows = [scores_of(cell, metrics) for cell in group]
-            best = ((metric, best_other(rows, metric)) for metric in metrics)
+            accuracy = [metric for metric in paired if is_accuracy(metric)]
+            rows = [scores_of(cell, accuracy) for cell in group]
+            best = ((metric, best_other(rows, metric)) for metric in accuracy)
             asked += [(Pair(found[OURS], found[other.variant]), metric) for metric, other in best if other]
     return asked
 

@@ -16,6 +16,7 @@ from repro.analysis import (
     main_questions,
     scores_of,
 )
+from repro.metric_kinds import is_of_lists, name_of
 from repro.params import Params
 from repro.results import CellResult
 from repro.statistics.comparison import Comparison, correct_family
@@ -51,6 +52,7 @@ def main_table_of(
         "Best in bold, second underlined, over each data set. Stars on a row: different from the base of the "
         f"same backbone ({STARS_NOTE}; ▼ marks a value below base). 'vs best other': {OURS} against the best "
         "other variant of each column, with its own p.",
+        *beyond_accuracy_notes(metrics),
         family_note(comparisons, params),
         *provenance_notes(scores),
     ]
@@ -209,6 +211,29 @@ def interval_note(params: Params, margin: Margin | None = None) -> str:
         f"CI: {100 * (1 - section.alpha):g}% bootstrap over users, {section.bootstrap_samples:,} samples. "
         f"'tied': shown to differ by less than ±{width} (TOST, corrected alike)."
     )
+
+
+def beyond_accuracy_notes(metrics: Sequence[str]) -> list[str]:
+    """Return the sentence that says what the asked metrics beyond accuracy measure; none for accuracy."""
+    told = [words for name, words in _BEYOND.items() if any(name_of(metric) == name for metric in metrics)]
+    if not told:
+        return []
+    ranged = any(is_of_lists(metric) for metric in metrics)
+    return [
+        f"Beyond accuracy: {'; '.join(told)}. No side of these is better by itself (random lists win most of "
+        "them), so none is best or second"
+        + ("; of Cov and Gini the mean over seeds [lowest, highest], no test" if ranged else "")
+        + ". Definitions: docs/protocol.md."
+    ]
+
+
+_BEYOND = {
+    "coverage": "Cov = share of the catalogue in anybody's list",
+    "novelty": "Nov = mean -log2 of the share of users who have a listed item in training, in bits",
+    "gini": "Gini = inequality of how often items are listed, 0 if all alike",
+    "arp": "ARP = mean number of training users of a listed item",
+    "diversity": "Div = mean 1 - cosine of the intent texts of two listed items",
+}
 
 
 def margin_note(comparisons: Sequence[Comparison], margin: Margin, params: Params) -> str:

@@ -12,29 +12,44 @@ import numpy as np
 import numpy.typing as npt
 
 from irllrec.data.storage import load_interactions, read_arrays, read_json
+from repro.beyond_accuracy import per_user
 from repro.errors import ReproError
 from repro.layout import Layout
+from repro.metric_kinds import KNOWN, is_accuracy, is_of_lists, name_of
 from repro.params import Cell
 
 FloatArray = npt.NDArray[np.float64]
 
-METRIC = re.compile(r"(recall|ndcg|precision|hit|mrr)@([1-9][0-9]?|100)")
+METRIC = re.compile(r"([a-z]+)@([1-9][0-9]?|100)")
 
 
-def check_metrics(metrics: Sequence[str]) -> list[str]:
+def check_metrics(metrics: Sequence[str], *, of_lists: bool = False) -> list[str]:
     """Return the metrics, each once.
 
+    Args:
+        metrics: Such as ``recall@20``.
+        of_lists: Whether metrics without a value for single users are of use, too.
+
     Raises:
-        ReproError: If one is unknown or its cut-off is not in 1..100.
+        ReproError: If one is unknown, its cut-off is not in 1..100, or it has no value for single users and
+            those are what is compared.
     """
     if not metrics:
         raise ReproError("no metric is named: give at least one, for example recall@20.")
     for metric in metrics:
-        if not METRIC.fullmatch(metric):
+        if not METRIC.fullmatch(metric) or name_of(metric) not in KNOWN:
             raise ReproError(
-                f"the metric {metric!r} is unknown: write recall, ndcg, precision, hit or mrr, "
-                "then @ and a cut-off from 1 to 100, for example recall@20."
+                f"the metric {metric!r} is unknown: write recall, ndcg, precision, hit or mrr, or beyond "
+                "accuracy novelty, arp, diversity, coverage or gini, then @ and a cut-off from 1 to 100, for "
+                "example recall@20."
             )
+        if is_of_lists(metric) and not of_lists:
+            raise ReproError(
+                f"{metric} is one value for all lists of a seed, so there are no users to pair: see it with "
+                f"`repro table main --metrics {metric}`."
+            )
+        if metric == "diversity@1":
+            raise ReproError("diversity@1 would compare an item with itself: write diversity@2 or more.")
     return list(dict.fromkeys(metrics))
 
 
@@ -50,6 +65,7 @@ class CellResult:
         train_degrees: Their numbers of training items, shape (user,).
         run: run.json, with ``mask`` from the evaluation.
         timings: Wall seconds and peak bytes by seed, empty where the cell was trained elsewhere.
+        vectors: Where the vectors of the data set's own text lie, if it has any; the same for all methods.
     """
 
     key: str
@@ -62,6 +78,7 @@ class CellResult:
     folder: Path
     prepared: Path
     _stored: dict[str, FloatArray] = field(repr=False)
+    vectors: Path | None = None
 
     @property
     def name(self) -> str:
@@ -69,15 +86,20 @@ class CellResult:
         return f"{self.cell.dataset}/{self.cell.backbone}/{self.cell.variant}"
 
     def values(self, metric: str) -> FloatArray:
-        """Return the metric of every seed and user, shape (seed, user), in [0, 1].
+        """Return the metric of every seed and user, shape (seed, user).
 
         A metric that was not stored is computed from the stored top-100 lists; no model is needed.
 
+        Returns:
+            Fractions for accuracy; bits for novelty, training users for arp, 0 to 2 for diversity.
+
         Raises:
             DataError: If the lists are missing.
+            ReproError: If users have no such value (coverage, gini), or diversity lacks text vectors.
         """
         if metric not in self._stored:
-            self._stored[metric] = self._from_lists(metric)
+            check_metrics([metric])
+            self._stored[metric] = self._from_lists(metric) if is_accuracy(metric) else per_user(self, metric)
         return self._stored[metric]
 
     def _from_lists(self, metric: str) -> FloatArray:
@@ -126,7 +148,7 @@ def read_result(layout: Layout, key: str, cell: Cell) -> CellResult:
     stored = {
         name: np.asarray(values[order], dtype=np.float64).reshape(len(seeds), -1)
         for name, values in columns.items()
-        if METRIC.fullmatch(name)
+        if METRIC.fullmatch(name) and is_accuracy(name)
     }
     timings = layout.timings(key)
     return CellResult(
@@ -140,4 +162,5 @@ def read_result(layout: Layout, key: str, cell: Cell) -> CellResult:
         folder=folder,
         prepared=layout.prepared(cell.dataset),
         _stored=stored,
+        vectors=layout.vectors(cell.dataset),
     )

@@ -34,7 +34,8 @@ MetricsOption = Annotated[
         "--metrics",
         "--metric",
         "-m",
-        help="recall, ndcg, precision, hit or mrr @ 1..100, with commas or repeated; never retrains.",
+        help="recall, ndcg, precision, hit or mrr @ 1..100, with commas or repeated; beyond accuracy novelty, "
+        "arp, diversity, and in the main table coverage, gini. Never retrains.",
     ),
 ]
 CorrectionOption = Annotated[
@@ -90,7 +91,12 @@ class Options:
 
 
 def read_options(
-    form: str, correction: str | None, metrics: Sequence[str] | None, *, every_metric: bool = False
+    form: str,
+    correction: str | None,
+    metrics: Sequence[str] | None,
+    *,
+    every_metric: bool = False,
+    of_lists: bool = False,
 ) -> Options:
     """Return the checked options of an analysis command, before anything is run for it.
 
@@ -99,6 +105,7 @@ def read_options(
         correction: As given; None takes that of params.yaml.
         metrics: As given; by default the largest stored cut-off of each kind.
         every_metric: The default are all stored metrics instead.
+        of_lists: Whether metrics without a value for single users are of use.
     """
     from repro.analysis import all_metrics, chief_metrics
     from repro.layout import Layout
@@ -110,7 +117,7 @@ def read_options(
     check_format(form)
     method = check_correction(correction, params)
     usual = all_metrics(params) if every_metric else chief_metrics(params)
-    return Options(layout, params, method, check_metrics(split_list(metrics) or usual))
+    return Options(layout, params, method, check_metrics(split_list(metrics) or usual, of_lists=of_lists))
 
 
 def print_table(table: Table, form: str) -> None:

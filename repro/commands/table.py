@@ -50,11 +50,13 @@ def main_command(
     Example: repro table main --dataset amazon --published
 
     Example: repro table main --metrics recall@50,mrr@10 --format latex
+
+    Example: repro table main --metrics recall@20,coverage@20,novelty@20,gini@20,arp@20,diversity@20
     """
     from repro.assembly import main_table_of
     from repro.tables.published import read_published
 
-    asked = read_options(format, correction, metrics, every_metric=True)
+    asked = read_options(format, correction, metrics, every_metric=True, of_lists=True)
     figures = read_published(asked.layout.published) if published else None
     requests = _main_requests(asked.params, dataset, backbone, objective)
     params, cells = bring_up_to_date(asked.layout, requests, no_run)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from repro.metric_kinds import is_accuracy
 from repro.statistics.comparison import Comparison
 
-Verdict = Literal["better", "worse", "tied", "undecided"]
+Verdict = Literal["better", "worse", "higher", "lower", "tied", "undecided"]
 
 CORRECTION_NAMES = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
 
@@ -20,11 +21,18 @@ def verdict(comparison: Comparison, alpha: float) -> Verdict:
     """Return what the corrected tests say about candidate − reference.
 
     ``tied`` needs evidence (TOST) and no evidence of a difference; a difference that is shown but
-    smaller than the margin stays ``better`` or ``worse``, and :func:`explain` says it is small.
+    smaller than the margin stays ``better`` or ``worse``, and :func:`explain` says it is small. On a
+    metric beyond accuracy, which has no better side, these are ``higher`` and ``lower``.
     """
     if comparison.p_corrected < alpha:
-        return "better" if comparison.difference > 0 else "worse"
+        return _side(comparison)
     return "tied" if comparison.p_tied_corrected < alpha else "undecided"
+
+
+def _side(comparison: Comparison) -> Verdict:
+    if is_accuracy(comparison.metric):
+        return "better" if comparison.difference > 0 else "worse"
+    return "higher" if comparison.difference > 0 else "lower"
 
 
 def explain(comparison: Comparison, alpha: float, seeds: int) -> list[str]:
@@ -58,8 +66,7 @@ def explain(comparison: Comparison, alpha: float, seeds: int) -> list[str]:
 def _mark(comparison: Comparison, alpha: float) -> str:
     mark = stars(comparison.p_corrected)
     if mark:
-        direction = "better" if comparison.difference > 0 else "worse"
-        return f"it earns {mark}, {direction} than {comparison.reference}."
+        return f"it earns {mark}, {_side(comparison)} than {comparison.reference}."
     return f"no star, the difference could be chance (level {alpha:g})."
 
 

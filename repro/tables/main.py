@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from repro.metric_kinds import is_accuracy, is_of_lists, value_text
 from repro.tables.model import (
     WORSE,
     Block,
@@ -52,6 +53,8 @@ class Scores:
 
     Attributes:
         facts: Provenance of the row by name: settings, fidelity, summarizer, commit, ….
+        means: NaN where a metric cannot be computed.
+        ranges: Lowest and highest seed of metrics that have one value a seed and none for a user.
     """
 
     dataset: str
@@ -61,6 +64,7 @@ class Scores:
     facts: Mapping[str, str]
     seed_count: int
     user_count: int
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -89,7 +93,7 @@ def main_table(
     blocks: list[Block] = []
     records: list[Record] = []
     for dataset, rows in _by(scores, "dataset"):
-        marks = {metric: ranks([row.means[metric] for row in rows]) for metric in metrics}
+        marks = {metric: _marks([row.means[metric] for row in rows], metric) for metric in metrics}
         placed = {row.name: {metric: marks[metric][i] for metric in metrics} for i, row in enumerate(rows)}
         groups = []
         for backbone, members in _by(rows, "backbone"):
@@ -195,8 +199,11 @@ def _value_line(
         raised = stars(test.p_corrected) if test else ""
         if test and raised and test.difference < 0:
             raised += WORSE
-        entries.append(Entry(fraction(row.means[metric]), marks[metric], raised))
+        entries.append(Entry(_value_text(row, metric), marks[metric], raised))
         record[metric] = figures(row.means[metric])
+        if is_of_lists(metric):
+            low, high = row.ranges[metric]
+            record |= {f"{metric}_lowest_seed": figures(low), f"{metric}_highest_seed": figures(high)}
         record[f"{metric}_mark"] = marks[metric]
         record[f"{metric}_stars"] = raised.rstrip(WORSE)
         record[f"{metric}_versus"] = base.rsplit("/", 1)[1] if test else ""
@@ -210,13 +217,29 @@ def _published_line(row: Scores, published: Published, metrics: Sequence[str]) -
     values = found.values if found else {}
     record = _record("published", row) | {"source": found.source if found else "no published number"}
     for metric in metrics:
-        record |= {metric: values.get(metric)} | {f"{metric}_{name}": None for name in _MARKS}
+        empty = (*_RANGE, *_MARKS) if is_of_lists(metric) else _MARKS
+        record |= {metric: values.get(metric)} | {f"{metric}_{name}": None for name in empty}
     label = f"  {found.source.split('-table')[0]}" if found else "  no published number"
     entries = (Entry(label), *(Entry(fraction(values.get(metric, math.nan))) for metric in metrics))
     return Line(entries, faint=True), record
 
 
 _MARKS = ("mark", "stars", "versus", "difference", "p_corrected")
+_RANGE = ("lowest_seed", "highest_seed")
+
+
+def _marks(values: Sequence[float], metric: str) -> list[Mark]:
+    """Return the marks of a column; none beyond accuracy, where no side is better by itself."""
+    return ranks(values) if is_accuracy(metric) else [""] * len(values)
+
+
+def _value_text(row: Scores, metric: str) -> str:
+    """Return the mean and, where no user has a value, the lowest and highest seed."""
+    text = value_text(metric, row.means[metric])
+    if metric not in row.ranges or row.seed_count == 1:
+        return text
+    low, high = (value_text(metric, value) for value in row.ranges[metric])
+    return f"{text} [{low}, {high}]"
 
 
 def _improvement_line(
@@ -228,6 +251,11 @@ def _improvement_line(
     entries = [Entry("vs best other")]
     record = _record("improvement", ours)
     for metric in metrics:
+        if not is_accuracy(metric):
+            entries.append(Entry(ABSENT))
+            empty = (*_RANGE, *_MARKS) if is_of_lists(metric) else _MARKS
+            record |= {metric: None} | {f"{metric}_{name}": None for name in empty}
+            continue
         other = best_other(rows, metric)
         assert other is not None
         test = tests[ours.name, other.name, metric]

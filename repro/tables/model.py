@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from repro.metric_kinds import header_of
+
 Mark = Literal["", "best", "second"]
 Scalar = str | int | float | None
 Record = Mapping[str, Scalar]
@@ -116,6 +118,4 @@ def interval_text(difference: float, low: float, high: float) -> str:
 
 def short_metric(metric: str) -> str:
     """Return the header of a metric: ``recall@20`` is ``R@20``, ``ndcg@20`` is ``N@20``."""
-    name, _, cutoff = metric.partition("@")
-    names = {"recall": "R", "ndcg": "N", "precision": "P", "hit": "H", "mrr": "MRR"}
-    return f"{names.get(name, name)}@{cutoff}"
+    return header_of(metric)
