@@ -12,7 +12,7 @@ of PCG64, arithmetic only operations that IEEE 754 rounds exactly, and sums run 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -136,6 +136,32 @@ def plant_clicks(
     planted = PlantedClicks(users, items, is_sparse, click_users, click_items, causes)
     _lift_rare_items(planted, Draws(seed, "rare items"))
     return planted
+
+
+def unrelated_stories(planted: PlantedClicks, seed: int) -> tuple[PlantedClicks, IntArray]:
+    """Return what texts tell where they shall tell nothing of the clicks, for the same clicks.
+
+    Users and items get other intents, drawn afresh; a click is told to have one of its user's other
+    intents as its cause, whatever item was taken, and a review to be about the item of another click.
+
+    Args:
+        planted: The clicks; they stay.
+        seed: Seed of the data set.
+
+    Returns:
+        The clicks with other intents and causes, for the writers of texts only, and the item that each
+        click's review tells of, shape (click,).
+
+    Randomness: stream ``"synthetic", "unrelated stories"`` of ``seed``.
+    """
+    draws = Draws(seed, "unrelated stories")
+    user_count, intent_count = planted.users.weights.shape
+    users = _plant_taste(user_count, intent_count, USER_INTENTS, draws)
+    items = _plant_taste(len(planted.items.weights), intent_count, ITEM_INTENTS, draws)
+    running_sums = np.cumsum(users.weights, axis=1)
+    causes = [draws.position(running_sums[user]) for user in planted.click_users.tolist()]
+    told = replace(planted, users=users, items=items, click_causes=np.asarray(causes, dtype=np.int64))
+    return told, planted.click_items[draws.order(len(planted.click_items))]
 
 
 def _check_sizes(user_count: int, item_count: int, interaction_count: int, intent_count: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from string import Formatter
 
 from irllrec.data import vocabulary
-from irllrec.data.synthetic import BY_CHANCE, Draws, PlantedClicks, Taste
+from irllrec.data.synthetic import BY_CHANCE, Draws, IntArray, PlantedClicks, Taste
 from irllrec.data.vocabulary import INTENTS, NOISE_WORDS
 
 PLAIN_TITLE_SHARE = 0.3
@@ -53,17 +53,28 @@ def write_item_texts(planted: PlantedClicks, seed: int) -> Iterator[ItemText]:
         yield ItemText(item, _write_title(phrases, draws), _write_description(phrases, draws))
 
 
-def write_reviews(planted: PlantedClicks, seed: int) -> Iterator[ReviewText]:
+def write_reviews(
+    planted: PlantedClicks, seed: int, subjects: IntArray | None = None
+) -> Iterator[ReviewText]:
     """Yield the reviews in the order of the clicks.
 
     A review names the intent that caused the click; now and then the user tells another of her
     intents. Sparse users write about nearly all they took, and tell more of themselves.
 
+    Args:
+        planted: Clicks, their causes, and the intents that the texts tell.
+        seed: Seed of the data set.
+        subjects: The item whose intents each click's review tells, shape (click,); None takes the item taken.
+
     Randomness: stream ``"synthetic", "reviews"`` of ``seed``.
     """
     draws = Draws(seed, "reviews")
-    for user, item, cause in zip(
-        planted.click_users.tolist(), planted.click_items.tolist(), planted.click_causes.tolist(), strict=True
+    for user, item, cause, subject in zip(
+        planted.click_users.tolist(),
+        planted.click_items.tolist(),
+        planted.click_causes.tolist(),
+        (planted.click_items if subjects is None else subjects).tolist(),
+        strict=True,
     ):
         is_sparse = bool(planted.is_sparse[user])
         if draws.share() >= (SPARSE_REVIEW_SHARE if is_sparse else REVIEW_SHARE):
@@ -72,8 +83,8 @@ def write_reviews(planted: PlantedClicks, seed: int) -> Iterator[ReviewText]:
         if draws.share() < (SPARSE_TASTE_SHARE if is_sparse else TASTE_SHARE):
             sentences.extend(_other_tastes(planted, user, cause, 2 if is_sparse else 1, draws))
         if draws.share() < 0.5:
-            intents = _intents_of(planted.items, item)
-            phrases = _phrases(planted.items, item, intents[draws.below(len(intents))], 1, draws)
+            intents = _intents_of(planted.items, subject)
+            phrases = _phrases(planted.items, subject, intents[draws.below(len(intents))], 1, draws)
             sentences.append(_fill(vocabulary.ITEM_MENTIONS, phrases, draws))
         sentences.append(_noise(vocabulary.REVIEW_NOISE_SENTENCES, draws))
         yield ReviewText(user, item, " ".join(sentences))

@@ -8,7 +8,7 @@ import numpy as np
 
 from irllrec.data.raw import RawTable, TextRecord, atomic_folder, write_raw
 from irllrec.data.storage import write_arrays
-from irllrec.data.synthetic import PlantedClicks, plant_clicks
+from irllrec.data.synthetic import PlantedClicks, plant_clicks, unrelated_stories
 from irllrec.data.synthetic_text import write_item_texts, write_reviews
 from irllrec.data.vocabulary import INTENTS
 from repro.errors import ReproError
@@ -49,12 +49,12 @@ def generate(layout: Layout, name: str, sizes: Generated) -> None:
         "name": name,
         "origin": "generated",
         "source": [f"generated.{name} of params.yaml"],
-        "settings": sizes.model_dump(),
+        "settings": sizes.model_dump(exclude_defaults=True),
         "index": "ids",
         "made_by": MADE_BY,
         "duplicates_removed": 0,
     }
-    texts = list(_texts(planted, sizes.seed, users, items))
+    texts = list(_texts(planted, sizes, users, items))
     with atomic_folder(layout.raw(name), replace=True) as folder:
         write_arrays(folder / "ground_truth.npz", _truth(planted, users, items))
         write_raw(folder, table, manifest=manifest, texts=texts)
@@ -65,12 +65,17 @@ def _ids(word: str, count: int) -> list[str]:
     return [f"{word}-{number:0{width}d}" for number in range(1, count + 1)]
 
 
-def _texts(planted: PlantedClicks, seed: int, users: list[str], items: list[str]) -> Iterator[TextRecord]:
-    for told in write_item_texts(planted, seed):
+def _texts(
+    planted: PlantedClicks, sizes: Generated, users: list[str], items: list[str]
+) -> Iterator[TextRecord]:
+    stories, subjects = planted, planted.click_items
+    if not sizes.text_signal:
+        stories, subjects = unrelated_stories(planted, sizes.seed)
+    for told in write_item_texts(stories, sizes.seed):
         yield TextRecord("item", items[told.item], "title", told.title)
         if told.description is not None:
             yield TextRecord("item", items[told.item], "text", told.description)
-    for review in write_reviews(planted, seed):
+    for review in write_reviews(stories, sizes.seed, subjects):
         user, item = users[review.user], items[review.item]
         yield TextRecord("user", user, "review", review.text, user_id=user, item_id=item)
 
