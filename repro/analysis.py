@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,7 @@ def compare(
     users: npt.NDArray[np.bool_] | None = None,
     purpose: str = "all users",
     margin: Margin | None = None,
+    read: Callable[[CellResult, str], FloatArray] = CellResult.values,
 ) -> list[Comparison]:
     """Return the answer to each question, not yet corrected; a question asked twice counts once.
 
@@ -62,6 +63,7 @@ def compare(
         users: Restricts to these users, shape (user,); None takes all.
         purpose: Names the random streams, with the data set.
         margin: What is small enough to be tied; None takes that of params.yaml.
+        read: How to read a metric of every seed and user of a cell, shape (seed, user).
 
     Raises:
         ReproError: If the users of two cells of a data set differ.
@@ -78,7 +80,7 @@ def compare(
         for question, pair in questions.items():
             for cell in (pair.candidate, pair.reference):
                 check_same_users(first.users, cell.users, (first.name, cell.name))
-                values.setdefault(cell.name, {})[question.metric] = cell.values(question.metric)[:, chosen]
+                values.setdefault(cell.name, {})[question.metric] = read(cell, question.metric)[:, chosen]
         streams = streams_of(params, dataset, purpose)
         answers += answer(values, list(questions), settings_of(params, margin), streams)
     return answers

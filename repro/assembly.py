@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from irllrec.evaluation.strata import PUBLISHED_BOUNDS, strata_of
 from repro.analysis import (
     Pair,
     ablation_pairs,
@@ -81,48 +80,6 @@ def significance_table_of(
         ("candidate", "reference"),
         ("reference", "candidate"),
         notes=["p-values are corrected within each family."],
-        alpha=params.statistics.alpha,
-    )
-
-
-def sparsity_table_of(
-    cells: Sequence[CellResult], groups: str, metrics: Sequence[str], params: Params, correction: str
-) -> Table:
-    """Return each variant against base in every group of users; the family is the whole table."""
-    strata = strata_of(cells[0].train_degrees, groups)
-    labelled: list[tuple[str, Pair, str, int, float]] = []
-    comparisons: list[Comparison] = []
-    for group in by_backbone(cells).values():
-        base = next(cell for cell in group if cell.cell.variant == "base")
-        pairs = [Pair(cell, base) for cell in group if cell is not base]
-        for stratum in strata:
-            inside = stratum.holds(base.train_degrees)
-            asked = [(pair, metric) for pair in pairs for metric in metrics]
-            comparisons += compare(asked, params, inside, f"train items {stratum.label}")
-            share = float(inside.mean())
-            labelled += [(stratum.label, pair, metric, int(inside.sum()), share) for pair, metric in asked]
-    sections: dict[str, list[ComparisonRow]] = {}
-    for (label, pair, metric, count, share), c in zip(
-        labelled, correct_family(comparisons, correction), strict=True
-    ):
-        labels = (label, f"{count:,} ({100 * share:.0f}%)")
-        row = comparison_row(c, labels, params, facts={"group": label, "share_of_users": round(share, 6)})
-        cell = pair.candidate.cell
-        sections.setdefault(f"{cell.backbone}: {cell.variant} − base · {metric}", []).append(row)
-    bounds = ",".join(str(stratum.lower) for stratum in strata)
-    notes = [
-        f"Groups by training items, lower bounds {bounds} ({_groups_words(groups)}).",
-        f"{STARS_NOTE}. " + family_note(correct_family(comparisons, correction), params),
-        interval_note(params),
-        *provenance_notes([scores_of(cell, metrics) for cell in cells]),
-    ]
-    name, seeds = cells[0].cell.dataset, len(cells[0].seeds)
-    return comparison_table(
-        f"Sparsity: {name}, {len(cells[0].users):,} users, {seeds} seed{'s' * (seeds != 1)}",
-        list(sections.items()),
-        ("train items", "users"),
-        ("base", "variant"),
-        notes=notes,
         alpha=params.statistics.alpha,
     )
 
@@ -257,12 +214,3 @@ def _margin_facts(c: Comparison) -> dict[str, float | None]:
         "p_not_worse": figures(c.p_not_worse),
         "p_not_worse_corrected": figures(c.p_not_worse_corrected),
     }
-
-
-def _groups_words(groups: str) -> str:
-    if groups == "published":
-        bounds = ",".join(str(bound) for bound in PUBLISHED_BOUNDS)
-        return (
-            f"'published': fixed counts as in the papers' sparsity figures; {bounds} is our choice of counts"
-        )
-    return "quartiles of the users shown" if groups == "quantiles" else "as given"

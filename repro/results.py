@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from irllrec.data.interactions import Interactions
 from irllrec.data.storage import load_interactions, read_arrays, read_json
 from repro.beyond_accuracy import per_user
 from repro.errors import ReproError
@@ -102,18 +103,47 @@ class CellResult:
             self._stored[metric] = self._from_lists(metric) if is_accuracy(metric) else per_user(self, metric)
         return self._stored[metric]
 
-    def _from_lists(self, metric: str) -> FloatArray:
+    def values_on(self, metric: str, items: npt.NDArray[np.bool_]) -> FloatArray:
+        """Return the metric where only some items count as test items, shape (seed, user), in [0, 1].
+
+        The ranking stays that of all items: recall@k is the user's test items among ``items`` in the
+        first k over the user's test items among ``items``. NaN for users who have none there.
+
+        Args:
+            metric: Such as ``recall@20``.
+            items: Which items count, shape (item,).
+
+        Raises:
+            DataError: If the lists are missing.
+        """
+        return self._from_lists(metric, items)
+
+    def test_pairs(self) -> Interactions:
+        """Return the held-out pairs that this cell was evaluated on."""
+        return load_interactions(self.prepared / "test.npz")
+
+    def _from_lists(self, metric: str, items: npt.NDArray[np.bool_] | None = None) -> FloatArray:
         from irllrec.evaluation.metrics import per_user_metrics
 
         arrays = read_arrays(self.folder / "top_items.npz", "seeds", "users", "items")
-        test = load_interactions(self.prepared / "test.npz")
         if list(arrays["seeds"]) != list(self.seeds) or list(arrays["users"]) != list(self.users):
             raise ReproError(
                 f"{self.folder}: top_items.npz and per_user.parquet are from different evaluations: "
                 "run `dvc repro` again."
             )
-        rows = [per_user_metrics(items, test, arrays["users"], [metric])[metric] for items in arrays["items"]]
-        return np.stack(rows)
+        test = self.test_pairs()
+        users, counted = arrays["users"], slice(None)
+        if items is not None:
+            kept = items[test.items]
+            test = Interactions.from_pairs(
+                test.users[kept], test.items[kept], test.user_count, test.item_count
+            )
+            counted = test.user_degrees[users] > 0
+        values = np.full((len(self.seeds), len(users)), np.nan)
+        for row, lists in enumerate(arrays["items"]):
+            found = per_user_metrics(lists[counted], test, users[counted], [metric])
+            values[row, counted] = found[metric]
+        return values
 
 
 def read_result(layout: Layout, key: str, cell: Cell) -> CellResult:

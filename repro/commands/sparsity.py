@@ -1,7 +1,9 @@
-"""``repro sparsity``: who gains, users with few or with many interactions?"""
+"""``repro sparsity``: who gains, users with few or with many interactions? And on which items?"""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,45 +21,76 @@ from repro.commands.selection import (
     split_list,
 )
 
+RECORDS = ("csv", "json")
+
 
 def sparsity(
     *,
     dataset: Annotated[str, typer.Option("--dataset", "-d", help="Data set.")],
     backbone: BackboneOption = None,
-    groups: Annotated[
+    by: Annotated[
         str,
         typer.Option(
-            "--groups",
-            help="By training items: published (0,5,10,20), quantiles, or own bounds such as 0,3,6.",
+            "--by",
+            help="users (by training items), items (test items by training popularity) or cold (users with "
+            "few training items against the rest).",
         ),
-    ] = "published",
+    ] = "users",
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            "--groups",
+            help="published (0,5,10,20), quantiles, or own bounds such as 0,3,6. Default: published for users, "
+            "quantiles for items.",
+        ),
+    ] = None,
+    cold: Annotated[
+        int | None, typer.Option("--cold", help="Most training items of a cold user. Default: 5.")
+    ] = None,
     variant: Annotated[
         list[str] | None,
         typer.Option("--variant", help="Variant to compare with base; may be repeated. Default: irllrec."),
     ] = None,
     metrics: MetricsOption = None,
+    figure: Annotated[
+        bool, typer.Option("--figure", help="Also draw it, as PNG and PDF; paths go to stderr.")
+    ] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Where --figure writes. Default: results/figures of the checkout."),
+    ] = None,
     correction: CorrectionOption = None,
     format: FormatOption = "rich",
     no_run: NoRunOption = False,
 ) -> None:
-    """Compare variants with base in groups of users by number of training items.
+    """Compare variants with base in groups, and test whether the gain differs between them.
 
-    Example: repro sparsity --dataset demo --groups quantiles
+    Example: repro sparsity --dataset demo --groups quantiles --figure
+
+    Example: repro sparsity --dataset demo --by items
     """
-    import numpy as np
-
-    from irllrec.evaluation.strata import strata_of
-    from repro.assembly import sparsity_table_of
     from repro.commands.compare import request_of
+    from repro.groupings import read_grouping
+    from repro.strata_tables import strata_tables
+    from repro.strata_view import strata_figures
+    from repro.stratified import stratify
 
     asked = read_options(format, correction, metrics)
-    strata_of(
-        np.zeros(0, dtype=np.int64), groups
-    )  # an unreadable --groups is refused before anything is trained
+    wanted = read_grouping(by, groups, cold)
+    wanted.check_metrics(asked.metrics)
     names = dict.fromkeys(["base", *(split_list(variant) or ["irllrec"])])
     places = grid_places(asked.params, [dataset], backbone, composed=True)
     requests = [
         request_of(asked.params, f"{dataset}/{place[1]}/{name}") for place in places for name in names
     ]
     params, cells = bring_up_to_date(asked.layout, requests, no_run)
-    print_table(sparsity_table_of(cells, groups, asked.metrics, params, asked.correction), format)
+    found = stratify(cells, wanted.of(cells[0]), asked.metrics, params, asked.correction)
+    tables = strata_tables(found, params)
+    for table in tables[:1] if format in RECORDS else tables:  # one set of records, which holds both
+        print_table(table, format)
+    if figure or folder:
+        from repro.figures.model import write_figure
+
+        for one in strata_figures(found, params):
+            for path in write_figure(one, folder or asked.layout.results / "figures"):
+                print(path, file=sys.stderr)

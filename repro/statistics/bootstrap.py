@@ -57,6 +57,24 @@ def difference_interval(
     return interval(candidate.mean(axis=1) - reference.mean(axis=1), alpha)
 
 
+def relative_interval(
+    candidate: FloatArray, reference: FloatArray, users: int, alpha: float
+) -> tuple[float, float]:
+    """Return the interval of the mean difference as a share of the reference's mean, over users.
+
+    Args:
+        candidate: Resampled means, shape (sample, seed).
+        reference: Resampled means of the same samples, shape (sample, seed).
+        users: Number of users; with fewer than 2 the interval is (nan, nan), and so it is where the
+            reference's mean is 0 in a sample.
+        alpha: 1 − the coverage.
+    """
+    means = reference.mean(axis=1)
+    if users < 2 or not (means > 0.0).all():
+        return math.nan, math.nan
+    return interval(candidate.mean(axis=1) / means - 1.0, alpha)
+
+
 def hierarchical_interval(
     candidate: FloatArray, reference: FloatArray, users: int, alpha: float, picks: FloatArray
 ) -> tuple[float, float]:

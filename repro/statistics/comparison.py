@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from repro.statistics.bootstrap import difference_interval, hierarchical_interval, resampled_means, seed_picks
+from repro.statistics.bootstrap import (
+    difference_interval,
+    hierarchical_interval,
+    relative_interval,
+    resampled_means,
+    seed_picks,
+)
 from repro.statistics.correction import corrected
 from repro.statistics.equivalence import Margin, equivalence_p_value, not_worse_p_value
 from repro.statistics.paired import FloatArray, effect_size, paired_t, randomisation_p_values
@@ -46,7 +52,8 @@ class Streams:
 class Comparison:
     """A paired comparison over users; differences are candidate − reference, as fractions.
 
-    ``low``/``high`` bound the mean difference over users, ``hierarchical_*`` over seeds × users.
+    ``low``/``high`` bound the mean difference over users, ``hierarchical_*`` over seeds × users, and
+    ``improvement_*`` the difference as a share of the reference, over users.
     ``p_value`` is the paired t's, corrected over a family of ``family_size`` tests in
     ``p_corrected``; ``p_tied`` is TOST's and ``p_not_worse`` that of a loss smaller than the ``margin``,
     both corrected over the same family.
@@ -75,6 +82,8 @@ class Comparison:
     p_not_worse_corrected: float = math.nan
     family_size: int = 0
     correction: str = ""
+    improvement_low: float = math.nan
+    improvement_high: float = math.nan
 
     @property
     def margin_size(self) -> float:
@@ -129,6 +138,7 @@ def answer(
         candidate, reference = (draws_of[side] for side in sides)
         bounds = difference_interval(candidate, reference, user_count, settings.alpha)
         wider = hierarchical_interval(candidate, reference, user_count, settings.alpha, picks)
+        shares = relative_interval(candidate, reference, user_count, settings.alpha)
         reference_mean = float(mean_of[sides[1]].mean())
         margin = settings.equivalence_margin.size(reference_mean)
         answers.append(
@@ -151,6 +161,8 @@ def answer(
                 margin=settings.equivalence_margin,
                 p_tied=equivalence_p_value(differences, margin),
                 p_not_worse=not_worse_p_value(differences, margin),
+                improvement_low=shares[0],
+                improvement_high=shares[1],
             )
         )
     return answers

@@ -18,7 +18,7 @@ import scipy.stats
 from irllrec.data.storage import load_interactions, read_arrays
 from repro.ablations import ablation_table_of
 from repro.analysis import all_metrics, compare, main_questions, read_cells
-from repro.assembly import main_table_of, pair_table_of, significance_table_of, sparsity_table_of
+from repro.assembly import main_table_of, pair_table_of, significance_table_of
 from repro.components import loss_share
 from repro.errors import ReproError
 from repro.layout import Layout
@@ -158,27 +158,6 @@ def test_ablation_tells_difference_share_and_negligible_weights(project):
 
 def test_loss_share_is_unknown_where_no_run_told_it():
     assert loss_share({"per_seed": {"1": {}}}, ["ITM"]) is None
-
-
-def test_sparsity_groups_hold_all_users_and_are_compared_within(project):
-    _, params, cells = project
-    sides = [cells["demo/lightgcn/base"], cells["demo/lightgcn/irllrec"]]
-    table = sparsity_table_of(sides, "0,5,10", ["recall@20"], params, "holm")
-    assert [row["group"] for row in table.records] == ["0-4", "5-9", "≥10"]
-    assert sum(row["users"] for row in table.records) == 240
-    inside = sides[0].train_degrees < 5
-    expected = (sides[1].values("recall@20") - sides[0].values("recall@20"))[:, inside].mean()
-    assert table.records[0]["difference"] == pytest.approx(expected, rel=1e-4)
-    assert table.records[0]["tests_in_family"] == 3
-
-
-def test_an_empty_group_is_shown_as_empty(project):
-    _, params, cells = project
-    sides = [cells["demo/lightgcn/base"], cells["demo/lightgcn/irllrec"]]
-    table = sparsity_table_of(sides, "0,5000", ["recall@20"], params, "holm")
-    assert (table.records[1]["users"], table.records[1]["verdict"]) == (0, "no users")
-    assert table.records[0]["tests_in_family"] == 1
-    render(table, "json")
 
 
 def test_comparison_explains_itself_and_warns_about_wilcoxon(project):

@@ -8,9 +8,12 @@ import pytest
 
 from repro.ablations import ablation_table_of
 from repro.analysis import read_cells
-from repro.assembly import main_table_of, pair_table_of, sparsity_table_of
+from repro.assembly import main_table_of, pair_table_of
+from repro.groupings import read_grouping
 from repro.layout import Layout
 from repro.params import load_params
+from repro.strata_tables import groups_table
+from repro.stratified import stratify
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +32,11 @@ def _tables(params, cells):
     found = {cell.cell.variant: cell for cell in cells}
     few = [found["base"], found["irllrec"]]
     metrics = ["recall@20"]
+    quartiles = read_grouping("users", "quantiles").of(few[0])
     return {
         "main": main_table_of(cells, metrics, params, "holm", None),
         "ablation": ablation_table_of(cells, metrics, params, "holm"),
-        "sparsity": sparsity_table_of(few, "quantiles", metrics, params, "holm"),
+        "sparsity": groups_table(stratify(few, quartiles, metrics, params, "holm"), params),
         "compare": pair_table_of(*few, metrics, params, correction="holm", why=False, wilcoxon=False),
     }
 
