@@ -12,6 +12,7 @@ import typer
 
 from repro.commands import (
     ablation,
+    bundle,
     claims,
     compare,
     data,
@@ -19,6 +20,7 @@ from repro.commands import (
     deviations,
     doctor,
     grid,
+    report,
     sparsity,
     sweep,
     table,
@@ -43,6 +45,8 @@ _ORDER = (
     "compare",
     "claims",
     "verify",
+    "report",
+    "bundle",
     "sweep",
     "deviations",
     "doctor",
@@ -77,6 +81,8 @@ def _build_app() -> typer.Typer:
     app.command("compare")(compare.compare)
     app.command("claims")(claims.claims)
     app.command("verify")(verify.verify)
+    app.command("report")(report.report)
+    app.add_typer(bundle.app, name="bundle")
     app.command("sweep")(sweep.sweep)
     app.command("deviations")(deviations.deviations)
     app.command("doctor")(doctor.doctor)

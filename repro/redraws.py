@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from irllrec.data.prepared import load_split
 from irllrec.evaluation.metrics import parse_metric, per_user_metrics
+from repro.deviations import Case
 from repro.errors import ReproError
 from repro.layout import Layout
 from repro.params import Params
+from repro.pricing import DrawSpreads, sides
 from repro.results import CellResult
 
 if TYPE_CHECKING:
@@ -58,6 +60,27 @@ def draw_spreads(
     found = np.array([[means(int(seed), number) for number in range(evaluations)] for seed in cell.seeds])
     spreads = np.sqrt(found.var(axis=1, ddof=1).mean(axis=0))
     return dict(zip(metrics, spreads.tolist(), strict=True))
+
+
+def spreads_of_noisy(
+    layout: Layout,
+    params: Params,
+    cases: Sequence[Case],
+    found: Mapping[str, CellResult],
+    metrics: Sequence[str],
+) -> DrawSpreads:
+    """Return, for the cases of D-07 that have results, how far the released side's metrics move.
+
+    Args:
+        layout: The checkout.
+        params: Holds the cells' settings.
+        cases: What is priced.
+        found: Results by key.
+        metrics: Names with cut-offs.
+    """
+    noisy = [case for case in cases if case.deviation == "D-07" and case.cells]
+    released = [sides(params, case, found).candidate for case in noisy]
+    return {cell.key: draw_spreads(layout, params, cell, metrics) for cell in released}
 
 
 def _redrawn(

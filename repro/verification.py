@@ -27,6 +27,9 @@ from repro.tables.verification import Ranking, Verified, verification_table
 
 BASE = "base"
 
+TOLERANCE = 0.03
+"""Relative distance up to which a value counts as the published one, unless another is asked for."""
+
 Place = tuple[str, str, str]
 """(dataset, backbone, variant), as our cells are named."""
 

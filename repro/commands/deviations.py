@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from repro.deviations import Case
     from repro.layout import Layout
     from repro.params import Params
-    from repro.pricing import DrawSpreads
     from repro.results import CellResult
     from repro.tables.deviations import DeviationRow
 
@@ -64,6 +63,7 @@ def deviations(
     from repro.layout import Layout
     from repro.params import load_params
     from repro.pricing import deviation_rows, deviations_table_of
+    from repro.redraws import spreads_of_noisy
     from repro.results import check_metrics
 
     layout = Layout.find()
@@ -82,7 +82,7 @@ def deviations(
     cases, params, cells = _results(layout, params, cases, no_run)
     found = {cell.key: cell for cell in cells}
     rows, comparisons = deviation_rows(
-        cases, found, chosen, params, method, _draw_spreads(layout, params, cases, found, chosen)
+        cases, found, chosen, params, method, spreads_of_noisy(layout, params, cases, found, chosen)
     )
     print_table(deviations_table_of(rows, comparisons, cases, cells, params), format)
     if write:
@@ -99,6 +99,7 @@ def _results(
     """Return the cases with the results of their cells, trained first unless ``no_run``."""
     from repro.analysis import read_cells
     from repro.deviations import without_runs
+    from repro.readiness import up_to_date_keys
 
     requests = list(dict.fromkeys(request for case in cases for request in case.cells))
     if not requests:
@@ -106,43 +107,10 @@ def _results(
     if not no_run:
         params, cells = bring_up_to_date(layout, requests, no_run)
         return list(cases), params, cells
-    ready = _ready(layout, params, [request.key for request in requests])
+    ready = up_to_date_keys(layout, params, [request.key for request in requests])
     known = [without_runs(case, ready) for case in cases]
     wanted = [request.key for case in known for request in case.cells]
     return known, params, read_cells(layout, params, wanted)
-
-
-def _ready(layout: Layout, params: Params, keys: Sequence[str]) -> Collection[str]:
-    """Return those of the cells whose results are there and up to date."""
-    from repro.engine import stale_stages
-    from repro.workload import estimate
-
-    cells = {key: params.cells[key] for key in keys if key in params.cells}
-    there = {
-        key: cell
-        for key, cell in cells.items()
-        if (layout.run(cell.dataset, cell.backbone, cell.variant) / "per_user.parquet").is_file()
-    }
-    if not there:
-        return []
-    stale = stale_stages(layout, [f"evaluate@{key}" for key in there])
-    behind = estimate(layout, params, there, stale).stages
-    return [key for key in there if f"evaluate@{key}" not in behind]
-
-
-def _draw_spreads(
-    layout: Layout,
-    params: Params,
-    cases: Sequence[Case],
-    found: Mapping[str, CellResult],
-    metrics: Sequence[str],
-) -> DrawSpreads:
-    from repro.pricing import sides
-    from repro.redraws import draw_spreads
-
-    noisy = [case for case in cases if case.deviation == "D-07" and case.cells]
-    released = [sides(params, case, found).candidate for case in noisy]
-    return {cell.key: draw_spreads(layout, params, cell, metrics) for cell in released}
 
 
 def _write(

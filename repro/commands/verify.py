@@ -20,9 +20,6 @@ from repro.commands.selection import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from repro.layout import Layout
-    from repro.params import Params
-
 
 def verify(
     *,
@@ -60,6 +57,7 @@ def verify(
     """
     from repro.analysis import read_cells
     from repro.errors import ReproError
+    from repro.readiness import evaluated_keys
     from repro.tables.published import read_published
     from repro.verification import Selection, verification_table_of
 
@@ -79,7 +77,7 @@ def verify(
         from repro.engine import bring_up_to_date
 
         bring_up_to_date(asked.layout, wanted)
-    cells = read_cells(asked.layout, asked.params, _with_results(asked.layout, asked.params, wanted))
+    cells = read_cells(asked.layout, asked.params, evaluated_keys(asked.layout, asked.params, wanted))
     table = verification_table_of(
         cells,
         published,
@@ -90,16 +88,6 @@ def verify(
         tolerance=tolerance / 100,
     )
     print_table(table, format)
-
-
-def _with_results(layout: Layout, params: Params, keys: Sequence[str]) -> list[str]:
-    """Return the cells that have been evaluated here."""
-    found = []
-    for key in keys:
-        cell = params.cells[key]
-        if (layout.run(cell.dataset, cell.backbone, cell.variant) / "per_user.parquet").is_file():
-            found.append(key)
-    return found
 
 
 def _check(kind: str, names: Sequence[str], known: set[str]) -> None:

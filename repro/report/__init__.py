@@ -1,0 +1,1 @@
+"""One HTML file that holds verdicts, tables, figures and where each of them is from."""
