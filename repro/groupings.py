@@ -74,6 +74,7 @@ class Grouping:
         column: What the groups go by, as the header of a table.
         axis: The same in full words, for figures.
         ends: What the sparsest and the densest groups hold.
+        extremes: What the sparsest and the densest group are called.
         note: How the groups were made, in a sentence.
         name: The groups as part of a file's name; empty for the usual ones.
         option: What asks ``repro sparsity`` for them; empty for the usual ones.
@@ -84,6 +85,7 @@ class Grouping:
     column: str
     axis: str
     ends: tuple[str, str]
+    extremes: tuple[str, str]
     note: str
     name: str
     option: str
@@ -140,6 +142,7 @@ class GroupingRequest:
             column="train items",
             axis="training items of a user",
             ends=("sparse users", "dense users"),
+            extremes=("sparsest", "densest"),
             note=f"Groups by training items, lower bounds {_bounds(strata)} ({self._words('users shown')}).",
             name=self._name,
             option=self._option,
@@ -163,6 +166,7 @@ class GroupingRequest:
             column="train items",
             axis="training items of a user",
             ends=("cold users", "the rest"),
+            extremes=("cold", "rest"),
             note=f"Cold are users with at most {self.cold} training items; they are set against the rest.",
             name="" if self.cold == COLD else str(self.cold),
             option="" if self.cold == COLD else f"--cold {self.cold}",
@@ -191,6 +195,7 @@ class GroupingRequest:
             column="popularity",
             axis="training interactions of an item",
             ends=("rare items", "popular items"),
+            extremes=("rarest", "most popular"),
             note=f"Groups of test items by training interactions, lower bounds {_bounds(strata)} "
             f"({self._words('test interactions')}). A user counts in each group that holds a test item of "
             "theirs; only these test items count, in the ranking of all items.",

@@ -68,26 +68,27 @@ def groups_table(found: Stratified, params: Params) -> Table:
 def interaction_table(found: Stratified, params: Params) -> Table:
     """Return the tests whether a variant's gain over base differs between groups: group × method."""
     alpha = params.statistics.alpha
+    several = any("any" in one.corrected for one in found.interactions)
     backbones: dict[str, list[Line]] = {}
     for one in found.interactions:
-        backbones.setdefault(one.pair.candidate.cell.backbone, []).append(_line(one, found, alpha))
+        line = _line(one, found, alpha, several=several)
+        backbones.setdefault(one.pair.candidate.cell.backbone, []).append(line)
     return Table(
         title=f"{found.grouping.title} × method: does the gain over base differ between groups?",
         columns=(
             "variant",
             "metric",
             "gain",
-            f"sparsest − densest {_interval_words(params)}",
+            f"{' − '.join(found.grouping.extremes)} {_interval_words(params)}",
             "p contrast",
             f"slope per doubling {_interval_words(params)}",
             "p slope",
-            "F",
-            "p F",
+            *(("F", "p F") if several else ()),
             "larger for",
         ),
         label_count=3,
         blocks=(Block("", tuple(Group(name, tuple(lines)) for name, lines in backbones.items())),),
-        notes=_interaction_notes(found, params),
+        notes=_interaction_notes(found, params, several=several),
         records=tuple(_record(one, found, alpha) for one in found.interactions),
     )
 
@@ -141,7 +142,7 @@ def _between(found: Stratified, params: Params) -> dict[tuple[str, str], dict[st
     return {key: {name: columns.get(name) for name in names} for key, columns in told.items()}
 
 
-def _line(one: Interaction, found: Stratified, alpha: float) -> Line:
+def _line(one: Interaction, found: Stratified, alpha: float, *, several: bool) -> Line:
     contrast, trend = one.contrast.sparse_minus_dense, one.trend
     p_values = {name: p_text(one.corrected.get(name, math.nan)) for name in ("contrast", "trend", "any")}
     marks = {name: stars(one.corrected.get(name, 1.0)) for name in p_values}
@@ -155,8 +156,7 @@ def _line(one: Interaction, found: Stratified, alpha: float) -> Line:
             Entry(p_values["contrast"]),
             Entry("–" if trend is None else _value(one, trend), raised=marks["trend"]),
             Entry(p_values["trend"]),
-            Entry(f_value, raised=marks["any"]),
-            Entry(p_values["any"]),
+            *((Entry(f_value, raised=marks["any"]), Entry(p_values["any"])) if several else ()),
             Entry(larger_for(one, found, alpha)),
         )
     )
@@ -213,22 +213,24 @@ def _interval_words(params: Params) -> str:
     return f"[{100 * (1 - params.statistics.alpha):g}% CI]"
 
 
-def _interaction_notes(found: Stratified, params: Params) -> tuple[str, ...]:
+def _interaction_notes(found: Stratified, params: Params, *, several: bool) -> tuple[str, ...]:
     grouping, family = found.grouping, found.interactions[0]
-    ends = {
-        number: grouping.groups[number].label
-        for one in found.interactions
-        for number in one.contrast.compared
-    }
-    items = grouping.kind == "items"
-    contrast, test = ("t-test", "F") if items else ("Welch's t-test", "Welch's analysis of variance")
-    errors = "errors are clustered by user, who has a row in several groups" if items else "HC3 errors"
+    numbers = sorted({number for one in found.interactions for number in one.contrast.compared})
+    compared = " − ".join(grouping.groups[number].label for number in (numbers[0], numbers[-1]))
+    sparse = grouping.ends[0]
+    if grouping.kind == "items":
+        errors = "Errors are clustered by user, who has a row in several groups."
+        tests = "t-test", "F test"
+    else:
+        errors = "The slope has HC3 errors."
+        tests = "Welch's t-test", "Welch's analysis of variance"
+    omnibus = f" F: {tests[1]}, any difference between groups." if several else ""
     return (
-        f"Groups compared: {' − '.join(ends[number] for number in (min(ends), max(ends)))} {grouping.column}. "
-        "Above 0 the gain is larger among the sparsest; a gain may be a loss.",
-        f"Contrast: {contrast}. Slope: change of the difference with twice the {grouping.axis}, least squares on "
-        f"log2(1 + number); {errors}. F: {test}, any difference between groups. Relative gains are shares of "
-        "each group's base, in percentage points (delta method).",
+        f"Contrast: {compared} {grouping.column}, {tests[0]}. Above 0 the gain is larger for {sparse}, also where "
+        "both lose.",
+        f"Slope: change of the difference with twice the {grouping.axis}, least squares on log2(1 + number); below "
+        f"0 the gain is larger for {sparse}.{omnibus} {errors}",
+        "Relative gains are shares of each group's base, compared in percentage points (delta method).",
         f"{STARS_NOTE}. {CORRECTION_NAMES[family.correction]} over all {family.family_size} "
         f"test{'s' * (family.family_size != 1)} of this table; 'larger for' goes by the contrast and the slope.",
     )

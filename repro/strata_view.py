@@ -12,7 +12,7 @@ from repro.layout import Layout
 from repro.params import Params
 from repro.statistics.verdict import CORRECTION_NAMES, stars
 from repro.strata_tables import NOT_SHOWN, larger_for, place_of, strata_tables
-from repro.stratified import ABSOLUTE, Cut, Stratified, stratify
+from repro.stratified import ABSOLUTE, Cut, Interaction, Stratified, stratify
 from repro.tables.model import Table, p_text
 
 _NAMES = {"users": "sparsity", "items": "popularity", "cold": "cold"}
@@ -143,12 +143,15 @@ def _told(found: Stratified, backbone: str, params: Params) -> str:
         cell = one.pair.candidate.cell
         if cell.backbone != backbone or one.metric != found.metrics[0] or one.scale != ABSOLUTE:
             continue
-        verdict = larger_for(one, found, alpha)
-        p_values = [p_text(value) for value in one.corrected.values()]
-        shown = (
-            f"is not shown to differ between groups (smallest corrected p {min(p_values, default='–')})"
-            if verdict == NOT_SHOWN
-            else f"is shown to differ between groups: {verdict} (corrected)"
-        )
-        sentences.append(f"The gain of {cell.variant} in {one.metric} {shown}.")
+        sentences.append(f"The gain of {cell.variant} in {one.metric} {_verdict_words(one, found, alpha)}.")
     return " ".join(sentences)
+
+
+def _verdict_words(one: Interaction, found: Stratified, alpha: float) -> str:
+    verdict = larger_for(one, found, alpha)
+    if verdict == NOT_SHOWN:
+        least = min(one.corrected.values(), default=1.0)
+        return f"is not shown to differ between groups (least corrected p {p_text(least)})"
+    if one.sparse_gain_more(alpha) is None:
+        return "is shown to differ between groups, in no one direction"
+    return f"is shown to be larger for {verdict}"

@@ -86,7 +86,9 @@ def sparsity(
     params, cells = bring_up_to_date(asked.layout, requests, no_run)
     found = stratify(cells, wanted.of(cells[0]), asked.metrics, params, asked.correction)
     tables = strata_tables(found, params)
-    for table in tables[:1] if format in RECORDS else tables:  # one set of records, which holds both
+    print_table(tables[0], format)
+    for table in () if format in RECORDS else tables[1:]:  # the records of the first hold it, too
+        print()
         print_table(table, format)
     if figure or folder:
         from repro.figures.model import write_figure

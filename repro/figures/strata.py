@@ -162,6 +162,7 @@ def _draw_means(
         )
     axes.set_xlim(-0.6, len(groups) - 0.4)
     axes.margins(y=0.15)
+    axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
 
 
 def _draw_differences(
