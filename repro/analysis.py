@@ -24,6 +24,9 @@ from repro.statistics.verdict import CORRECTION_NAMES
 from repro.tables.main import ABSENT, OURS, Scores, best_other
 
 
+NOISES = {"clicks": "click noise", "text": "text noise"}
+
+
 @dataclass(frozen=True)
 class Pair:
     """Two cells of one data set to compare: candidate − reference."""
@@ -190,9 +193,16 @@ def _coverage_words(text: Mapping[str, Any]) -> str | None:
 
 
 def _settings_words(run: Mapping[str, Any]) -> str | None:
-    """Return where a cell's settings are from; a simple baseline is tuned while it is trained."""
+    """Return where a cell's settings are from, what it changes in them, and its noise.
+
+    A simple baseline is tuned while it is trained.
+    """
     trials = (run.get("tuning") or {}).get("trials", 1)
-    return f"tuned ({trials} trials)" if trials > 1 else run.get("settings")
+    source = f"tuned ({trials} trials)" if trials > 1 else run.get("settings")
+    told = [f"{name} {value:g}" for name, value in (run.get("changed") or {}).items()]
+    noise = run.get("noise") or {}
+    told += [f"{noise[kind]} % {words}" for kind, words in NOISES.items() if noise.get(kind)]
+    return " with ".join([source or "default", ", ".join(told)]) if told else source
 
 
 def _training_words(hyper: Mapping[str, Any]) -> str | None:

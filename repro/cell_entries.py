@@ -29,6 +29,11 @@ def entry_of(request: CellRequest, cells: Mapping[str, Any], inputs: str) -> dic
         cell["drop"] = list(request.drop)
     if request.text:
         cell["text"] = request.text
+    for name in ("click_noise", "text_noise"):
+        if getattr(request, name):
+            cell[name] = getattr(request, name)
+    if request.settings:
+        cell["at"] = dict(request.settings)
     if request != request.plain:
         counterpart = cells.get(request.plain.key, {})
         if "settings" in counterpart:

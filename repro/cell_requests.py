@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from irllrec.fidelity import DEVIATIONS, as_released
+from repro.cell_names import COMPONENTS, RESERVED, name_of, read_name_of
 from repro.errors import ReproError
-from repro.text_views import check_view
+from repro.text_params import LONGEST_CELL_NAME
+from repro.text_views import check_view, control_of
 
 if TYPE_CHECKING:
-    from repro.params import Override, Params
-
-COMPONENTS = ("IA", "PAIR", "TRAN", "ITM", "PROFILE", "GSL", "MOMENTUM", "NOISE", "TEXT", "COT")
-"""What ``--drop`` takes, in the order in which names of variants list them."""
+    from repro.cell_params import Override
+    from repro.params import Params
 
 FIDELITIES = ("code", "paper")
 PRECISIONS = ("exact", "fast")
@@ -24,11 +23,6 @@ ITM_FORMS = ("code", "reading")
 TEXT_FREE = "base"
 
 _DROPPABLE = {TEXT_FREE: (), "rlmrec-con": ("TEXT",), "rlmrec-gen": ("TEXT",), "irllrec": COMPONENTS}
-
-_VARIATION = re.compile(
-    r"(-(?P<fidelity>code|paper))?(?P<turned>(-d\d\d)*)(-itm-(?P<itm>code|reading))?"
-    r"(-(?P<precision>exact|fast))?(-with-(?P<text>[a-z0-9-]+))?"
-)
 
 
 @dataclass(frozen=True)
@@ -48,6 +42,10 @@ class CellRequest:
         keep_coupled: Where translation alignment is dropped, keep it inside intent-text matching.
         precision: ``exact`` or ``fast``; None keeps the plain cell's.
         text: Another reading of the data set's texts, as :mod:`repro.text_views` has them.
+        click_noise: Fake training interactions, per cent of the true ones, 1 to 100.
+        text_noise: Users, and as large a share of items, with each other's text vectors, per cent.
+        settings: Single settings changed to see what they do, names and values; once checked, the names
+            bear their section: ``objective.itm_weight``.
     """
 
     dataset: str
@@ -60,20 +58,15 @@ class CellRequest:
     keep_coupled: bool = False
     text: str | None = None
     precision: str | None = None
+    click_noise: int | None = None
+    text_noise: int | None = None
+    settings: tuple[tuple[str, int | float], ...] = ()
 
     @property
     def variant(self) -> str:
         """The row's name in a table: the objective, how it is varied, then what was dropped."""
-        parts = [self.objective]
-        parts += [self.fidelity] if self.fidelity else []
-        parts += [name.lower().replace("-", "") for name in sorted(self.turned)]
-        parts += [f"itm-{self.itm}"] if self.itm else []
-        parts += [self.precision] if self.precision else []
-        parts += [f"with-{self.text}"] if self.text else []
-        dropped = [name.lower() for name in COMPONENTS if name in self.drop]
-        parts += ["no", *dropped] if dropped else []
-        parts += ["coupled"] if self.keep_coupled else []
-        return "-".join(parts)
+        told = {field.name: getattr(self, field.name) for field in fields(self)}
+        return name_of(**{name: told[name] for name in told if name not in ("dataset", "backbone")})
 
     @property
     def key(self) -> str:
@@ -86,6 +79,11 @@ class CellRequest:
         return replace(self, drop=(), keep_coupled=False, text=None)
 
     @property
+    def clean(self) -> CellRequest:
+        """The same cell trained on unpolluted interactions and text."""
+        return replace(self, click_noise=None, text_noise=None)
+
+    @property
     def plain(self) -> CellRequest:
         """The objective's own cell, of which this one is a variation."""
         return CellRequest(self.dataset, self.backbone, self.objective)
@@ -96,28 +94,7 @@ def named(params: Params, dataset: str, backbone: str, variant: str) -> CellRequ
 
     A name that cannot be read so becomes the objective, which :func:`checked` then refuses.
     """
-    stem, _, dropped = variant.removesuffix("-coupled").partition("-no-")
-    known = [name for name in params.objectives if f"{stem}-".startswith(f"{name}-")]
-    objective = max(known, key=len, default=stem)
-    request = CellRequest(
-        dataset,
-        backbone,
-        objective,
-        tuple(dropped.upper().split("-")) if dropped else (),
-        keep_coupled=variant.endswith("-coupled"),
-    )
-    told = _VARIATION.fullmatch(stem.removeprefix(objective))
-    if told is None:
-        return replace(request, objective=stem)
-    turned = tuple(f"D-{digits}" for digits in re.findall(r"\d\d", told["turned"]))
-    return replace(
-        request,
-        fidelity=told["fidelity"],
-        turned=turned,
-        itm=told["itm"],
-        precision=told["precision"],
-        text=told["text"],
-    )
+    return CellRequest(dataset, backbone, **read_name_of(variant, list(params.objectives)))
 
 
 def checked(params: Params, request: CellRequest) -> CellRequest:
@@ -138,7 +115,8 @@ def checked(params: Params, request: CellRequest) -> CellRequest:
     ):
         if value not in (None, *known):
             raise ReproError(f"There is no {what} {value!r}: choose {' or '.join(known)}.")
-    return _without_what_holds_anyway(params, varied)
+    _check_noise(varied)
+    return _refuse_long_name(_without_what_holds_anyway(params, varied))
 
 
 def _check_names(params: Params, request: CellRequest) -> None:
@@ -212,6 +190,31 @@ def _check_text(params: Params, request: CellRequest) -> None:
             "objective that reads text."
         )
     check_view(params, request.dataset, request.drop, request.text)
+    if request.text and RESERVED.search(f"-{request.text}"):
+        raise ReproError(
+            f"The text {request.text!r} has a name that cannot be part of a cell's: rename text."
+            f"{request.dataset}-{request.text} without no, at, clicks, textnoise and coupled."
+        )
+
+
+def _check_noise(request: CellRequest) -> None:
+    for what, percent in (("click noise", request.click_noise), ("text noise", request.text_noise)):
+        if percent is not None and not 1 <= percent <= 100:
+            raise ReproError(f"{percent} % {what} is impossible: give a whole share from 1 to 100.")
+    control = control_of(request.drop, request.text)
+    if request.text_noise and control:
+        raise ReproError(
+            f"Text noise on {control} text changes nothing that could be measured: leave one of them out."
+        )
+
+
+def _refuse_long_name(request: CellRequest) -> CellRequest:
+    if len(request.key) > LONGEST_CELL_NAME:
+        raise ReproError(
+            f"The cell would be called {request.key}, which is longer than {LONGEST_CELL_NAME} characters: "
+            "vary less at once."
+        )
+    return request
 
 
 def _read_by(request: CellRequest) -> frozenset[str]:
@@ -233,7 +236,7 @@ def _checked_turned(request: CellRequest) -> tuple[str, ...]:
 
 def _without_what_holds_anyway(params: Params, request: CellRequest) -> CellRequest:
     """Leave out what the plain cell has anyway, so that one model has one name."""
-    from repro.params import Override
+    from repro.cell_params import Override
 
     plain = params.cells.get(request.plain.key)
     override = plain.override if plain else Override()
@@ -245,9 +248,28 @@ def _without_what_holds_anyway(params: Params, request: CellRequest) -> CellRequ
         request.keep_coupled and bool({"IA", "TRAN"} & set(request.drop)) and not settings.get("keep_coupled")
     )
     precision = request.precision if request.precision != (override.precision or params.precision) else None
-    if precision and "text" not in _read_by(request):  # `fast` shortens nothing else
-        precision = None
-    return replace(request, fidelity=fidelity, itm=itm, keep_coupled=coupled, precision=precision)
+    reads_text = "text" in _read_by(request) if precision or request.text_noise or request.settings else False
+    followed = override.model_copy(
+        update={"fidelity": fidelity or usual, "turned": tuple(set(override.turned) ^ set(request.turned))}
+    )
+    return replace(
+        request,
+        fidelity=fidelity,
+        itm=itm,
+        keep_coupled=coupled,
+        precision=precision if reads_text else None,  # `fast` shortens nothing else
+        text_noise=request.text_noise if reads_text else None,
+        settings=_checked_settings(params, request, followed, reads_text) if request.settings else (),
+    )
+
+
+def _checked_settings(
+    params: Params, request: CellRequest, followed: Override, reads_text: bool
+) -> tuple[tuple[str, int | float], ...]:
+    from repro.hyperparameters import checked_changes
+
+    place = (request.dataset, request.backbone, request.objective)
+    return checked_changes(params, *place, request.settings, override=followed, reads_text=reads_text)
 
 
 def _itm_form(settings: Mapping[str, Any], fidelity: Any, override: Override, request: CellRequest) -> str:

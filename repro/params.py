@@ -9,12 +9,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from repro.cell_params import Cell, Fidelity, Precision
 from repro.errors import ReproError
-from repro.text_params import Name, OllamaEngine, Record, Text, check_texts, with_first_texts
-
-Drop = Literal["IA", "PAIR", "TRAN", "ITM", "PROFILE", "GSL", "MOMENTUM", "NOISE", "TEXT", "COT"]
-Fidelity = Literal["code", "paper"]
-Precision = Literal["exact", "fast"]
+from repro.text_params import CellName, Name, OllamaEngine, Record, Text, check_texts, with_first_texts
 
 
 class Protocol(Record):
@@ -89,52 +86,6 @@ class Generated(Record):
     text_signal: bool = True
 
 
-class Override(Record):
-    """Settings that hold for one cell only."""
-
-    backbone: dict[str, Any] = Field(default_factory=dict)
-    objective: dict[str, Any] = Field(default_factory=dict)
-    training: dict[str, Any] = Field(default_factory=dict)
-    fidelity: Fidelity | None = None
-    turned: tuple[Annotated[str, Field(pattern=r"^D-(0[1-9]|1[0-2])$")], ...] = ()
-    """Deviations turned the other way from the fidelity: docs/deviations.md."""
-    precision: Precision | None = None
-
-
-class Cell(Record):
-    """One trained thing: a backbone under an objective on a data set, over all seeds."""
-
-    dataset: Name
-    backbone: Name
-    objective: Name
-    variant: Name
-    inputs: str
-    code: str | None = None
-    backbone_code: str | None = None
-    drop: tuple[Drop, ...] = ()
-    text: Name | None = None
-    """Another reading of the data set's texts: the entry ``text.DATASET-NAME``, or ``shuffled``."""
-    settings: str = "default"
-    override: Override = Override()
-
-    @property
-    def is_ablation(self) -> bool:
-        """Whether it leaves something out of another cell, or is fed another text."""
-        return bool(self.drop or self.text)
-
-    @property
-    def is_variation(self) -> bool:
-        """Whether it varies its objective's plain cell: components dropped, deviations turned,
-        or another precision.
-
-        Such cells are compared with the cell that they vary and stand in no main table.
-        """
-        override = self.override
-        turned = override.fidelity or override.turned or {"itm", "keep_coupled"} & set(override.objective)
-        varied = turned or override.precision
-        return self.is_ablation or (self.variant != self.objective and bool(varied))
-
-
 class Params(Record):
     """The whole file; ``datasets.NAME.text`` is filled in from the section ``text``."""
 
@@ -149,7 +100,7 @@ class Params(Record):
     generated: dict[Name, Generated]
     backbones: dict[Name, dict[str, Any]]
     objectives: dict[Name, dict[str, Any]]
-    cells: dict[Name, Cell]
+    cells: dict[CellName, Cell]
 
     @model_validator(mode="before")
     @classmethod
@@ -159,7 +110,7 @@ class Params(Record):
 
     def training_of(self, cell: Cell) -> Training:
         """Return the training settings of a cell: the section, its data set's entries, its own."""
-        own = self.datasets[cell.dataset].training | cell.override.training
+        own = self.datasets[cell.dataset].training | cell.override.training | cell.changed("training")
         return Training.model_validate(self.training.model_dump() | own)
 
     def text_of(self, name: str) -> Text:
@@ -197,6 +148,7 @@ class Params(Record):
     def _names_agree(self) -> Params:
         for key, cell in self.cells.items():
             _check_training(f"cells.{key}.override.training", self.training, cell.override.training)
+            _check_training(f"cells.{key}.at", self.training, cell.changed("training"))
             for section, name in (
                 ("datasets", cell.dataset),
                 ("backbones", cell.backbone),

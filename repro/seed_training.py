@@ -13,6 +13,8 @@ from repro.shared_text import SharedText, share_text
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from irllrec.data.interactions import Interactions
+    from irllrec.data.noise import Noise
     from irllrec.data.sampling import TripleSampler
     from irllrec.recommender import Recipe, Recommender
     from irllrec.text.controls import Control
@@ -40,6 +42,8 @@ class SeedJob:
         identity: Hash of all that the run depends on.
         device: ``cpu`` or ``cuda``.
         checkpoint_seconds: Least time between checkpoints.
+        noise: What the interactions and text vectors are polluted with.
+        text_dimension: Principal components that text vectors are reduced to; None keeps them all.
     """
 
     recipe: Recipe
@@ -55,6 +59,8 @@ class SeedJob:
     identity: str
     device: str
     checkpoint_seconds: float
+    noise: Noise
+    text_dimension: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def train_seed(job: SeedJob) -> SeedResult:
     from irllrec.training.checkpoint import save_tensors
     from irllrec.training.loop import TrainingSettings, fit
 
-    train, valid = load_split(job.prepared, "train"), load_split(job.prepared, "valid")
+    train, valid = training_pairs(job), load_split(job.prepared, "valid")
     graph = BipartiteGraph(train, job.device)
     recommender = build(job.recipe, graph, _node_text(job), job.seed, knowledge=_knowledge(job))
     users = np.flatnonzero(valid.user_degrees > 0)
@@ -124,6 +130,24 @@ def train_seed(job: SeedJob) -> SeedResult:
     return _seed_result(job, recommender, outcome, norms)
 
 
+def training_pairs(job: SeedJob) -> Interactions:
+    """Return the interactions that a model is trained on: those of the split, and the fake ones of its noise."""
+    from irllrec.data.noise import with_fakes
+    from irllrec.data.prepared import load_split
+
+    train = load_split(job.prepared, "train")
+    return with_fakes(train, fakes_of(job)) if job.noise.clicks else train
+
+
+def fakes_of(job: SeedJob) -> Interactions:
+    """Return the fake interactions of a job's noise, drawn anew; none without click noise."""
+    from irllrec.data.noise import fake_interactions
+    from irllrec.data.prepared import load_split
+
+    train = load_split(job.prepared, "train")
+    return fake_interactions(train, job.noise.clicks, job.noise.dataset)
+
+
 def _gradient_norms(job: SeedJob, recommender: Recommender, sampler: TripleSampler) -> Norms:
     """Return how hard each term pulls on the first batch, with six figures; training is not touched.
 
@@ -149,13 +173,14 @@ def shared_text(job: SeedJob) -> SharedText | None:
     if job.vectors is None:
         return None
     shortcuts = shortcuts_of(job.recipe.precision)
-    dimension = None if shortcuts is None else shortcuts.text_dimension
+    wanted = [job.text_dimension, None if shortcuts is None else shortcuts.text_dimension]
+    dimension = min((columns for columns in wanted if columns is not None), default=None)
     return share_text(job.vectors, dimension, job.checkpoint.parent / "text")
 
 
 def _node_text(job: SeedJob) -> NodeText | None:
     shared = shared_text(job)
-    return None if shared is None else shared.open(job.control, job.seed, job.device)
+    return None if shared is None else shared.open(job.control, job.seed, job.device, job.noise)
 
 
 def _knowledge(job: SeedJob) -> Knowledge | None:

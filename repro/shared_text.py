@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from irllrec.data.noise import Noise
     from irllrec.text.controls import Control
     from irllrec.text.reduction import Reduction
     from irllrec.types import NodeText
@@ -41,21 +42,22 @@ class SharedText:
         shapes = [np.load(self.folder / f"{kind}.npy", mmap_mode="r").shape for kind in KINDS]
         return shapes[0][0], max(width for _, width in shapes)
 
-    def open(self, control: Control | None, seed: int, device: str) -> NodeText:
-        """Return the vectors as tensors; those of a control run are made anew, all others mapped."""
+    def open(self, control: Control | None, seed: int, device: str, noise: Noise | None = None) -> NodeText:
+        """Return the vectors as tensors; those of a control or noise run are made anew, all others mapped."""
         import numpy as np
         import torch
 
-        from irllrec.text.controls import controlled
+        from irllrec.text.controls import controlled, with_text_noise
         from irllrec.text.embeddings import TextVectors
         from irllrec.types import NodeText
 
         # Copy on write: torch wants memory that it may write to, and nothing is ever written.
         maps = {kind: np.load(self.folder / f"{kind}.npy", mmap_mode="c") for kind in KINDS}
-        if control is not None:
+        if control is not None or (noise is not None and noise.text):
             sides = {"user": slice(None, self.user_count), "item": slice(self.user_count, None)}
             parts = {f"{role}_{kind}": maps[kind][side] for kind in KINDS for role, side in sides.items()}
             vectors = controlled(TextVectors(**parts), control, seed)
+            vectors = with_text_noise(vectors, noise) if noise is not None else vectors
             maps = {
                 kind: np.concatenate([getattr(vectors, f"{role}_{kind}") for role in sides]) for kind in KINDS
             }

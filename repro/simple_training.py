@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from repro.memory import peak_bytes
-from repro.seed_training import SeedJob, SeedResult
+from repro.seed_training import SeedJob, SeedResult, training_pairs
 
 if TYPE_CHECKING:
     from irllrec.data.interactions import Interactions
@@ -54,7 +54,7 @@ def fit_seed(job: SeedJob) -> SeedResult:
     from irllrec.training.loop import TrainingSettings
     from irllrec.training.trials import tune
 
-    train, valid = load_split(job.prepared, "train"), load_split(job.prepared, "valid")
+    train, valid = training_pairs(job), load_split(job.prepared, "valid")
     kind = simple_class(job.recipe.backbone)
     stop_on = job.training["stop_on"]
     everybody = np.arange(train.user_count)

@@ -11,7 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from repro.layout import text_sources
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
+_WORDS = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+
+Name = Annotated[str, Field(pattern=_WORDS, max_length=60)]
+LONGEST_CELL_NAME = 120
+CellName = Annotated[str, Field(pattern=_WORDS, max_length=LONGEST_CELL_NAME)]
+"""A cell's key or variant, which name all that makes it."""
+
 Domain = Literal["books", "businesses", "games", "movies", "generic"]
 
 ASKING = ("ollama", "distilled")

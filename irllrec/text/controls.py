@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
+from irllrec.data.noise import Noise, text_owners
 from irllrec.seeding import stream
 from irllrec.text.embeddings import FloatArray, TextVectors
 
@@ -36,6 +38,22 @@ def controlled(vectors: TextVectors, control: Control | None, seed: int) -> Text
     return TextVectors(**arrays)
 
 
+def with_text_noise(vectors: TextVectors, noise: Noise) -> TextVectors:
+    """Return the vectors with those of some nodes mixed up, profile and intents together.
+
+    Args:
+        vectors: The vectors.
+        noise: How many, and the data set they are drawn for; see :func:`irllrec.data.noise.text_owners`.
+    """
+    if not noise.text:
+        return vectors
+    arrays: dict[str, FloatArray] = {}
+    for role, count in (("user", vectors.user_count), ("item", vectors.item_count)):
+        owners = text_owners(count, noise.text, noise.dataset, role)
+        arrays |= _given_to(vectors, role, owners)
+    return TextVectors(**arrays)
+
+
 def random_like(vectors: FloatArray, generator: np.random.Generator) -> FloatArray:
     """Return vectors of random direction with the row norms of ``vectors``: the control for text.
 
@@ -63,7 +81,10 @@ def _shuffled(vectors: TextVectors, seed: int) -> TextVectors:
         # Along one cycle, so that no node keeps its own.
         owner = np.empty(count, dtype=np.int64)
         owner[order] = np.roll(order, 1)
-        arrays |= {
-            f"{role}_{kind}": getattr(vectors, f"{role}_{kind}")[owner] for kind in ("profile", "intent")
-        }
+        arrays |= _given_to(vectors, role, owner)
     return TextVectors(**arrays)
+
+
+def _given_to(vectors: TextVectors, role: str, owners: npt.NDArray[np.int64]) -> dict[str, FloatArray]:
+    """Return a role's vectors with those of ``owners[n]`` at each node n."""
+    return {f"{role}_{kind}": getattr(vectors, f"{role}_{kind}")[owners] for kind in ("profile", "intent")}

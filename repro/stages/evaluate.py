@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from repro.layout import Layout
+from repro.layout import FAKES, Layout
 from repro.params import Params, load_params
 from repro.stages.entry import read_name, run
 
@@ -28,18 +28,21 @@ def main(argv: list[str]) -> None:
 def evaluate_cell(layout: Layout, params: Params, key: str) -> None:
     """Write the test results of every seed of a cell.
 
-    Users without test items are left out. Masked items (``protocol.mask``) never appear in a list.
+    Users without test items are left out. Masked items (``protocol.mask``) never appear in a list, nor do
+    the fake training items of a model that was trained with click noise.
     """
     import numpy as np
 
     from irllrec.data.prepared import load_split
-    from irllrec.data.storage import write_arrays, write_json
+    from irllrec.data.storage import load_interactions, write_arrays, write_json
 
     cell = params.cell(key)
     folder = layout.run(cell.dataset, cell.backbone, cell.variant)
     prepared = layout.prepared(cell.dataset)
     train, valid, test = (load_split(prepared, name) for name in ("train", "valid", "test"))
     masked = [train] if params.protocol.mask == "train" else [train, valid]
+    fakes = folder / "model" / FAKES
+    masked += [load_interactions(fakes)] if fakes.is_file() else []
     users = np.flatnonzero(test.user_degrees > 0)
     seeds = _stored_seeds(folder / "model")
     lists = np.stack(

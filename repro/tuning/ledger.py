@@ -10,8 +10,8 @@ from pathlib import Path
 
 from irllrec.data.storage import write_text
 from repro.errors import ReproError
+from repro.hyperparameters import SECTIONS, Value, parse_value
 from repro.layout import Layout
-from repro.tuning.spaces import SECTIONS, Value, parse_value
 
 DONE, FAILED = "done", "failed"
 

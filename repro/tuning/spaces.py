@@ -11,12 +11,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from repro.errors import ReproError
-from repro.params import Name, Params, Record, Training
-
-Value = int | float | str
-
-SECTIONS = ("backbone", "objective", "training")
-"""The parts of a cell's override; a searched setting is named ``objective.kd_weight``."""
+from repro.hyperparameters import Value, default_settings, find_setting, parse_value
+from repro.params import Name, Params, Record
 
 
 class Range(Record):
@@ -162,18 +158,8 @@ def with_dimensions(
     defaults = default_settings(params, backbone, objective)
     added: Space = {}
     for name, dimension in given:
-        found = [key for key in defaults if name in (key, key.partition(".")[2])]
-        if len(found) != 1:
-            raise ReproError(
-                f"--set {name}: {backbone} under {objective} has "
-                + (
-                    f"more than one such setting: name one of {', '.join(found)}."
-                    if found
-                    else "no such setting: "
-                )
-                + ("" if found else f"choose from {', '.join(defaults)}.")
-            )
-        added[found[0]] = dimension
+        method = f"{backbone} under {objective}"
+        added[find_setting(list(defaults), name, f"--set {name}", method)] = dimension
     for key in space:
         if key not in defaults:
             raise ReproError(
@@ -183,16 +169,6 @@ def with_dimensions(
     return {**space, **added}
 
 
-def default_settings(params: Params, backbone: str, objective: str) -> dict[str, Any]:
-    """Return every setting of a method, by section and name, with its value in params.yaml."""
-    parts = {
-        "backbone": params.backbones[backbone],
-        "objective": params.objectives[objective],
-        "training": {name: getattr(params.training, name) for name in Training.model_fields},
-    }
-    return {f"{section}.{name}": value for section, entry in parts.items() for name, value in entry.items()}
-
-
 def override_of(settings: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
     """Return searched settings as the override of a cell."""
     override: dict[str, dict[str, Value]] = {}
@@ -200,16 +176,6 @@ def override_of(settings: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
         section, _, name = key.partition(".")
         override.setdefault(section, {})[name] = value
     return override
-
-
-def parse_value(text: str) -> Value:
-    """Return a whole number, a number or a word, whichever the text is."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text
 
 
 def _number(text: str) -> int | float:

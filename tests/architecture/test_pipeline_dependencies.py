@@ -22,6 +22,7 @@ CARRIERS = {
     "irllrec.backbones",
     "irllrec.objectives",
     "irllrec.errors",
+    "repro.cell_params",
     "repro.durations",
     "repro.errors",
     "repro.failures",

@@ -94,9 +94,9 @@ def spied(small: Layout, tmp_path: Path) -> dict[str, str]:
     training = "    def encode(self, initial"
     assert code.count(training) == 1
     code = code.replace(training, "    def start_epoch(self):\n        spy.report('training')\n\n" + training)
-    module.write_text(
-        code.replace("\nimport torch\n", "\nimport spy\nimport torch\n") + "\nspy.report('import')\n"
-    )
+    first = "\nfrom jaxtyping import Float\n"
+    assert code.count(first) == 1
+    module.write_text(code.replace(first, f"\nimport spy{first}") + "\nspy.report('import')\n")
     seen = tmp_path / "seen"
     seen.mkdir()
     return {**os.environ, "PYTHONPATH": str(sources), "SPY_FOLDER": str(seen), "REPRO_ROOT": str(small.root)}
