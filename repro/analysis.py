@@ -23,7 +23,6 @@ from repro.statistics.paired import check_same_users
 from repro.statistics.verdict import CORRECTION_NAMES
 from repro.tables.main import ABSENT, OURS, Scores, best_other
 
-
 NOISES = {"clicks": "click noise", "text": "text noise"}
 
 
