@@ -23,6 +23,7 @@ _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _UTF8 = 0x800
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _NAME_LIMIT = 1024
+_FIX = "fetch it again, or name another mirror with --from."
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,12 @@ class Member:
     deflated: bool
 
 
-def read_directory(archive: Spans) -> list[zipfile.ZipInfo]:
+def read_directory(archive: Spans, fix: str = _FIX) -> list[zipfile.ZipInfo]:
     """Return the directory of a zip, in its order; folders are left out.
+
+    Args:
+        archive: The zip.
+        fix: What an error tells the user to do.
 
     Raises:
         DataError: If there is no readable directory of at most 16 MiB.
@@ -65,7 +70,7 @@ def read_directory(archive: Spans) -> list[zipfile.ZipInfo]:
         _SeekError,
     ) as error:
         reason = (str(error).splitlines() or ["unknown"])[0][:120]
-        raise DataError(f"{archive.name} is not a readable zip ({reason}): {_FIX}") from None
+        raise DataError(f"{archive.name} is not a readable zip ({reason}): {fix}") from None
 
 
 class _SeekError(OSError):
@@ -105,13 +110,14 @@ class _Window:
         return self.archive.read(start, stop)
 
 
-def as_member(archive: Spans, info: zipfile.ZipInfo, limit: int) -> Member:
+def as_member(archive: Spans, info: zipfile.ZipInfo, limit: int, fix: str = _FIX) -> Member:
     """Return an entry of the directory as a member that can be extracted.
 
     Args:
         archive: The zip.
         info: The entry.
         limit: The most bytes that it may have, packed or not.
+        fix: What an error tells the user to do.
 
     Raises:
         DataError: If its name leads out of the archive, it is encrypted, compressed in another way
@@ -120,16 +126,16 @@ def as_member(archive: Spans, info: zipfile.ZipInfo, limit: int) -> Member:
     called = f"{archive.name}, member {info.filename!r}, is refused:"
     parts = info.filename.replace("\\", "/").split("/")
     if ".." in parts or not parts[0] or ":" in parts[0]:
-        raise DataError(f"{called} its name leads out of the archive; {_FIX}")
+        raise DataError(f"{called} its name leads out of the archive; {fix}")
     if info.flag_bits & _ENCRYPTED:
-        raise DataError(f"{called} it is encrypted; {_FIX}")
+        raise DataError(f"{called} it is encrypted; {fix}")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataError(
-            f"{called} it is compressed by method {info.compress_type}, not stored or deflated; {_FIX}"
+            f"{called} it is compressed by method {info.compress_type}, not stored or deflated; {fix}"
         )
     if max(info.file_size, info.compress_size) > limit:
         size = max(info.file_size, info.compress_size)
-        raise DataError(f"{called} it has {size:,} bytes, more than the {limit:,} that it may have; {_FIX}")
+        raise DataError(f"{called} it has {size:,} bytes, more than the {limit:,} that it may have; {fix}")
     return Member(
         name=info.orig_filename,
         start=info.header_offset,
@@ -241,6 +247,3 @@ def _pieces(part: Path, *, deflated: bool) -> Iterator[bytes]:
             if not piece:
                 raise zlib.error("it ends too early")
             yield piece
-
-
-_FIX = "fetch it again, or name another mirror with --from."

@@ -1,0 +1,1 @@
+"""One archive for reviewers, and its check on a machine that has nothing but the installed package."""
