@@ -18,6 +18,7 @@ from irllrec.backbones.interface import Backbone, Encoding
 from irllrec.errors import ConfigurationError
 from irllrec.fidelity import Fidelity, as_released
 from irllrec.graph import BipartiteGraph
+from irllrec.layers.intents import IntentMixture
 from irllrec.losses.regularization import squared_norm
 from irllrec.objectives.interface import Objective, Step
 from irllrec.precision import Precision, shortcuts_of
@@ -73,6 +74,18 @@ class Recommender(nn.Module):
         noise = draws if self.backbone.noisy_evaluation else None
         encoding = self.backbone.encode(self.backbone.initial(), noise)
         return encoding.users, encoding.items
+
+    @torch.no_grad()
+    def representations(self) -> dict[str, Float[Tensor, "node encoding"]]:
+        """Return what the objective knows of every node, see :meth:`Objective.representations`."""
+        initial = self.backbone.initial()
+        return self.objective.representations(self.backbone, initial, self.backbone.encode(initial, None))
+
+    @torch.no_grad()
+    def intent_mixture(self) -> IntentMixture | None:
+        """Return the intent prototypes and their weights, None where the objective has none."""
+        initial = self.backbone.initial()
+        return self.objective.intent_mixture(self.backbone, initial, self.backbone.encode(initial, None))
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,8 @@ class SGL(EmbeddingBackbone):
     def intent_layers(
         self, initial: Float[Tensor, "node dim"], encoding: Encoding
     ) -> Sequence[Float[Tensor, "node dim"]]:
-        assert isinstance(encoding, ViewedEncoding)
+        if not isinstance(encoding, ViewedEncoding):
+            return encoding.layers[:-1]  # a pass without draws has no views
         return encoding.views[1][:-1]
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from irllrec.backbones.interface import Backbone, Encoding
+from irllrec.layers.intents import IntentMixture
 from irllrec.precision import Shortcuts
 from irllrec.seeding import Draws
 from irllrec.types import Batch, NodeText, Term
@@ -71,3 +72,27 @@ class Objective(nn.Module, abc.ABC):
 
     def move_teachers(self, backbone: Backbone) -> None:
         """Move teachers towards their students; called once in each step, before the terms."""
+
+    def representations(
+        self, backbone: Backbone, initial: Float[Tensor, "node dim"], encoding: Encoding
+    ) -> dict[str, Float[Tensor, "node encoding"]]:
+        """Return what the objective knows of every node, to be looked at: nothing is trained by it.
+
+        Args:
+            backbone: The backbone.
+            initial: What propagation started from, nothing masked.
+            encoding: A pass without randomness.
+
+        Returns:
+            Rows of ``backbone.encoding_size`` entries, users first: ``interaction`` always; where the
+            objective computes them ``profile`` (projected profile vectors), ``interaction_intent`` and
+            ``text_intent`` (projected intent vectors). Profiles are aligned with ``interaction``, text
+            intents with ``interaction_intent``.
+        """
+        return {"interaction": encoding.nodes}
+
+    def intent_mixture(
+        self, backbone: Backbone, initial: Float[Tensor, "node dim"], encoding: Encoding
+    ) -> IntentMixture | None:
+        """Return the prototypes behind the interaction intents and their weights; None without any."""
+        return None

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from irllrec.backbones.interface import Backbone
+from irllrec.backbones.interface import Backbone, Encoding
 from irllrec.errors import ConfigurationError
-from irllrec.layers.intents import IntentPrototypes
+from irllrec.layers.intents import IntentMixture, IntentPrototypes
 from irllrec.layers.momentum import follow, teacher_of
 from irllrec.layers.projector import Projector
 from irllrec.layers.rows import NodeRows
@@ -341,6 +341,30 @@ class IRLLRec(Objective):
         if self.shortcuts is None or self.shortcuts.matching_rows >= count:
             return None
         return step.draws.choice(count, self.shortcuts.matching_rows).to(step.initial.device)
+
+    def representations(
+        self, backbone: Backbone, initial: Float[Tensor, "node dim"], encoding: Encoding
+    ) -> dict[str, Float[Tensor, "node encoding"]]:
+        profile: Tensor = self.profile  # type: ignore[assignment]
+        intent: Tensor = self.intent  # type: ignore[assignment]
+        found = {"interaction": encoding.nodes}
+        if "kd" in self.active:
+            found["profile"] = self.profile_tower(profile)
+        if self._needs_interaction_intents:
+            found["interaction_intent"] = backbone.interaction_intents(
+                initial, encoding, self._prototypes(backbone)
+            )
+        if self.active & {"pair", "tran", "itm"}:
+            found["text_intent"] = self.intent_tower(intent)
+        return found
+
+    def intent_mixture(
+        self, backbone: Backbone, initial: Float[Tensor, "node dim"], encoding: Encoding
+    ) -> IntentMixture | None:
+        prototypes = self._prototypes(backbone)
+        if prototypes is None:
+            return None
+        return prototypes.mixture(backbone.intent_layers(initial, encoding), backbone.graph.user_count)
 
 
 OBJECTIVE = IRLLRec

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from irllrec.backbones.interface import Backbone
+from irllrec.backbones.interface import Backbone, Encoding
 from irllrec.layers.projector import Projector
 from irllrec.losses.alignment import BatchRows, profile_alignment
 from irllrec.objectives.interface import Objective, Step
@@ -57,6 +59,12 @@ class RLMRecCon(Objective):
             batch_users_only=self.shortcuts is not None,
         )
         return {"kd": Term(value, self.settings.kd_weight)}
+
+    def representations(
+        self, backbone: Backbone, initial: Float[Tensor, "node dim"], encoding: Encoding
+    ) -> dict[str, Float[Tensor, "node encoding"]]:
+        profile: Tensor = self.profile  # type: ignore[assignment]
+        return {"interaction": encoding.nodes, "profile": self.profile_tower(profile)}
 
 
 OBJECTIVE = RLMRecCon
