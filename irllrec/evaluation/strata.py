@@ -66,7 +66,7 @@ def _quantile_bounds(degrees: npt.NDArray[np.int64]) -> list[int]:
     if not len(degrees):
         return [0]
     shares = np.arange(1, QUANTILE_COUNT) / QUANTILE_COUNT
-    cuts = np.ceil(np.quantile(degrees, shares)).astype(int)
+    cuts = np.quantile(degrees, shares, method="higher")  # a count that is there, so that no group is empty
     lowest = int(degrees.min())
     return [lowest, *(int(cut) for cut in np.unique(cuts) if cut > lowest)]
 

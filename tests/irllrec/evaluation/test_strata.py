@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from irllrec.errors import ConfigurationError
 from irllrec.evaluation.strata import strata_of
@@ -32,11 +34,22 @@ def test_equal_quartiles_are_merged():
     assert sizes("quantiles", np.array([3, 3, 3, 3, 3, 3, 3, 9])) == {"≥3": 8}
 
 
-@pytest.mark.parametrize("groups", ["published", "quantiles", "0,2,7", "1,2,3"])
-def test_every_user_is_in_exactly_one_group(groups):
-    degrees = np.random.default_rng(0).geometric(0.1, 500)
-    held = np.stack([stratum.holds(degrees) for stratum in strata_of(degrees, groups)])
+OWN_BOUNDS = st.lists(st.integers(0, 60), min_size=1, max_size=6, unique=True).map(
+    lambda bounds: ",".join(str(bound) for bound in sorted(bounds))
+)
+
+
+@given(
+    degrees=st.lists(st.integers(0, 80), min_size=1, max_size=60).map(np.array),
+    groups=st.one_of(st.sampled_from(["published", "quantiles"]), OWN_BOUNDS),
+)
+def test_every_user_is_in_exactly_one_group_and_groups_rise(degrees, groups):
+    strata = strata_of(degrees, groups)
+    held = np.stack([stratum.holds(degrees) for stratum in strata])
     assert (held.sum(axis=0) == 1).all()
+    assert (np.diff(held.argmax(axis=0)[np.argsort(degrees, kind="stable")]) >= 0).all()
+    if groups == "quantiles":
+        assert held.any(axis=1).all()
 
 
 def test_no_user_at_all_still_has_groups():

@@ -67,10 +67,19 @@ def _held_out(dataset: str) -> tuple[Interactions, np.ndarray]:
     return Interactions.from_pairs(users, generator.integers(0, ITEMS, len(users)), USERS, ITEMS), degrees
 
 
+def _trained(dataset: str, degrees: np.ndarray) -> Interactions:
+    """As many training items of each user as her degree, some items far more popular than others."""
+    generator = np.random.default_rng([1, len(dataset)])
+    chances = 1.0 / np.arange(1, ITEMS + 1)
+    chosen = [generator.choice(ITEMS, count, replace=False, p=chances / chances.sum()) for count in degrees]
+    return Interactions.from_pairs(np.repeat(np.arange(USERS), degrees), np.concatenate(chosen), USERS, ITEMS)
+
+
 def _write_prepared(root: Path, dataset: str) -> None:
     test, degrees = _held_out(dataset)
     folder = root / "data" / "prepared" / dataset
     save_interactions(folder / "test.npz", test)
+    save_interactions(folder / "train.npz", _trained(dataset, degrees))
     splits = {"train": int(degrees.sum()), "valid": 100, "test": len(test)}
     card = {"users": USERS, "items": ITEMS, "splits": {k: {"interactions": n} for k, n in splits.items()}}
     write_json(folder / "card.json", card)
