@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from repro.params import Params
 from repro.provenance import commit
 from repro.report.claims_section import judged_claims, tests_section
 from repro.report.evidence import Evidence, gather
-from repro.report.model import MadeBy, Report
+from repro.report.group_sections import groups_section
+from repro.report.model import MadeBy, Report, Section
 from repro.report.opening import lead, title
 from repro.report.page import page
 from repro.report.record_sections import (
@@ -21,9 +23,23 @@ from repro.report.record_sections import (
     provenance_section,
     tuning_section,
 )
-from repro.report.result_sections import ablation_section, main_section, published_section
+from repro.report.result_sections import ablation_section, learning_section, main_section, published_section
 
 PACKAGE = "irllrec-repro"
+
+_SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
+    tests_section,
+    main_section,
+    published_section,
+    ablation_section,
+    groups_section,
+    learning_section,
+    data_section,
+    deviations_section,
+    tuning_section,
+    provenance_section,
+)
+"""In the order of the page."""
 
 
 def write_report(
@@ -48,26 +64,29 @@ def write_report(
 
 def report_of(evidence: Evidence) -> Report:
     """Return the report on what there is; parts that cannot be made are named as gaps."""
-    command = f"repro report {evidence.options}"
-    found = [
-        tests_section(evidence),
-        main_section(evidence),
-        published_section(evidence),
-        ablation_section(evidence),
-        data_section(evidence),
-        deviations_section(evidence),
-        tuning_section(evidence),
-        provenance_section(evidence, command),
-    ]
-    claims = judged_claims(evidence)
+    try:
+        claims = judged_claims(evidence)
+        sections = [section for make in _SECTIONS if (section := _made(make, evidence)) is not None]
+    finally:
+        gc.unfreeze()
     return Report(
         title=title(evidence),
         lead=lead(evidence, claims),
         claims=claims,
-        sections=tuple(section for section in found if section is not None),
+        sections=tuple(sections),
         made_by=MadeBy(
-            command=command,
+            command=evidence.command,
             program=f"{PACKAGE} {metadata.version(PACKAGE)}",
             commit=commit(evidence.layout.root) or "–",
         ),
     )
+
+
+def _made(make: Callable[[Evidence], Section | None], evidence: Evidence) -> Section | None:
+    """Return a section, with what is loaded by now kept out of Python's garbage collections.
+
+    statsmodels collects garbage at every correction of p-values; with torch and matplotlib loaded, that was a
+    fifth of a report's time.
+    """
+    gc.freeze()
+    return make(evidence)

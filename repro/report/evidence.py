@@ -45,6 +45,11 @@ class Evidence:
         """``--dataset NAME`` for each data set, as commands take them."""
         return " ".join(f"--dataset {name}" for name in self.datasets)
 
+    @property
+    def command(self) -> str:
+        """The command that makes the report."""
+        return f"repro report {self.options}"
+
     def of(self, dataset: str) -> list[CellResult]:
         """Return the results on one data set."""
         return [cell for cell in self.cells if cell.cell.dataset == dataset]

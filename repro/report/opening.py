@@ -71,7 +71,7 @@ def _age(evidence: Evidence) -> str:
         return ""
     return (
         f"Out of date: the results of {', '.join(evidence.stale)} are older than the code or the settings. They are "
-        f"shown as they lie here; `repro report {evidence.options}` makes them anew."
+        f"shown as they lie here; `{evidence.command}` makes them anew."
     )
 
 

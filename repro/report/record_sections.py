@@ -70,15 +70,12 @@ def tuning_section(evidence: Evidence) -> Section | None:
     return shelf.section("Every trial that was made stands here, also those that led nowhere.")
 
 
-def provenance_section(evidence: Evidence, command: str) -> Section | None:
-    """Return how each cell was made and what it cost.
-
-    Args:
-        evidence: The cells.
-        command: What makes the report.
-    """
+def provenance_section(evidence: Evidence) -> Section | None:
+    """Return how each cell was made and what it cost."""
     shelf = Shelf(evidence.layout, "provenance", "Provenance and cost")
-    shelf.table("cells", "Where each cell is from", command, lambda: provenance_table_of(evidence.cells))
+    shelf.table(
+        "cells", "Where each cell is from", evidence.command, lambda: provenance_table_of(evidence.cells)
+    )
     shelf.table(
         "cost",
         "What training cost",
@@ -90,8 +87,7 @@ def provenance_section(evidence: Evidence, command: str) -> Section | None:
     if evidence.absent:
         shelf.gap(
             f"{len(evidence.absent)} cells of the grid",
-            f"{', '.join(evidence.absent)}: not evaluated yet: run `repro report {evidence.options}` "
-            "without --no-run.",
+            f"{', '.join(evidence.absent)}: not evaluated yet: run `{evidence.command}` without --no-run.",
         )
     return shelf.section(
         "Costs are those of the machine that trained; all else here is computed from the per-user results."

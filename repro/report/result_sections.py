@@ -6,6 +6,7 @@ from repro.ablations import ablation_table_of
 from repro.analysis import all_metrics, chief_metrics
 from repro.assembly import main_table_of, significance_table_of
 from repro.errors import ReproError
+from repro.figures_catalogue import KINDS
 from repro.report.evidence import Evidence
 from repro.report.model import Section
 from repro.report.shelf import Shelf
@@ -33,6 +34,7 @@ def main_section(evidence: Evidence) -> Section | None:
             lambda name=name: significance_table_of(evidence.of(name), metrics, params, correction),
             folded=True,
         )
+    shelf.catalogued(evidence, ("comparison", "gains"))
     return shelf.section()
 
 
@@ -57,6 +59,14 @@ def ablation_section(evidence: Evidence) -> Section | None:
         f"repro table ablation {evidence.options}",
         lambda: _ablation(evidence),
     )
+    shelf.catalogued(evidence, ("ablation",))
+    return shelf.section()
+
+
+def learning_section(evidence: Evidence) -> Section | None:
+    """Return the figures of what happened inside the models: all kinds that stand nowhere else."""
+    shelf = Shelf(evidence.layout, "models", "Inside the models")
+    shelf.catalogued(evidence, [kind for kind in KINDS if kind not in ("comparison", "gains", "ablation")])
     return shelf.section()
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from repro.figures.model import Figure
+from repro.figures_catalogue import figures_of
 from repro.layout import Layout
-from repro.report.evidence import attempt, gap_of
+from repro.report.evidence import Evidence, attempt, gap_of
 from repro.report.model import FigurePart, Gap, Part, Section, TablePart
 from repro.tables.model import Table
 
@@ -48,6 +49,18 @@ class Shelf:
     def figures(self, figures: Sequence[Figure]) -> None:
         """Put figures up, anchored by their own names."""
         self._parts.extend(FigurePart(f"figure-{figure.name}", figure) for figure in figures)
+
+    def catalogued(self, evidence: Evidence, kinds: Sequence[str]) -> None:
+        """Put up the figures of these kinds that :mod:`repro.figures_catalogue` has, and what it lacks.
+
+        A figure that every backbone lacks is one gap a data set, not one a backbone.
+        """
+        for dataset in evidence.datasets:
+            found, absent = figures_of(evidence.layout, evidence.params, dataset, kinds=kinds)
+            self.figures(found)
+            reasons = {absence.reason: absence.figure for absence in reversed(absent)}
+            for reason, name in reversed(reasons.items()):
+                self.gap(f"Figure {name}", reason)
 
     def gap(self, what: str, why: object) -> None:
         """Say that something is missing, and why."""

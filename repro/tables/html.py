@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
@@ -20,8 +19,11 @@ _NUMBER = re.compile(
 _STARS = {"*": "one star", "**": "two stars", "***": "three stars"}
 _MARKS = {"best": "best", "second": "second best"}
 _ABSENT = {"", "–"}
-_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
-_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls, but for tab and line end
+    "\u2028\u2029\u202a-\u202e\u2066-\u2069"  # breaks of lines, turns of the direction of writing
+    "\ud800-\udfff]"  # halves of pairs, which no file can hold
+)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def printable(text: str) -> str:
     Control characters, and those that turn the direction of writing, become ``⟨U+202E⟩``; line ends and
     tabs stay. Escaping for HTML is the template's work.
     """
-    return "".join(_visible(character) for character in text)
+    return _UNPRINTABLE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
 
 def column_kinds(table: Table) -> list[str | None]:
@@ -149,13 +151,6 @@ def _spoken(entry: Entry) -> str:
     words = [_MARKS.get(entry.mark, ""), _STARS.get(stars, printable(stars))]
     words += ["lower"] if entry.raised.endswith(WORSE) else []
     return ", ".join(word for word in words if word)
-
-
-def _visible(character: str) -> str:
-    turns = unicodedata.bidirectional(character) in _TURNING
-    if character in "\n\t" or not (turns or unicodedata.category(character) in _CONTROLS):
-        return character
-    return f"⟨U+{ord(character):04X}⟩"
 
 
 def _lines(table: Table) -> list[Line]:
