@@ -155,7 +155,7 @@ def _lines(row: ClaimRow, every_test: bool) -> list[Line]:
     deciding = next((one for one in row.tests if one.decides), None)
     lines = [_line(labels, deciding)]
     if every_test and row.dataset is not None:
-        lines += [_line(("", "", f"  {one.finding}"), one) for one in row.tests]
+        lines += [_line(("", "", f"· {one.finding}"), one) for one in row.tests]
     return lines
 
 
