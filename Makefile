@@ -1,4 +1,4 @@
-# make demo   the whole pipeline on the embedded data set, then its main table
+# make demo   the whole pipeline on the embedded data set, then its main table and the path of a report
 # make test   what every change must pass: format, lint, types, architecture, tests
 # make bench  training steps, sampling and evaluation against a plain implementation, in turns; about an hour
 # make setup  the environment in .venv; quick once it is made

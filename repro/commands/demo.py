@@ -1,4 +1,4 @@
-"""``repro demo``: the whole pipeline on the embedded data set, then its main table."""
+"""``repro demo``: the whole pipeline on the embedded data set, its main table, and a report."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ DEMO = "demo"
 
 
 def demo(format: FormatOption = "rich", no_run: NoRunOption = False) -> None:
-    """Run the embedded data set and print its table.
+    """Run the embedded data set, print its table and write its report.
 
     Generates the data, makes text vectors, trains every variant over five seeds, evaluates,
-    compares, and ends with the table and the time it took. A second run only reads.
+    compares, prints the table, and ends with the path of results/demo/report.html. A second run
+    only reads.
 
     Example: repro demo
     """
@@ -26,6 +27,7 @@ def demo(format: FormatOption = "rich", no_run: NoRunOption = False) -> None:
     from repro.errors import ReproError
     from repro.layout import Layout
     from repro.params import load_params
+    from repro.report.contents import write_report
 
     layout = Layout.find()
     check_format(format)
@@ -38,7 +40,11 @@ def demo(format: FormatOption = "rich", no_run: NoRunOption = False) -> None:
     bring_up_to_date(layout, keys, run=not no_run, tables=True)
     cells = read_cells(layout, params, keys)
     print_table(main_table_of(cells, all_metrics(params), params, params.statistics.correction, None), format)
+    sys.stdout.flush()
+    report = layout.results / DEMO / "report.html"
+    write_report(layout, params, [DEMO], report)
     print(f"Done in {_clock(time.monotonic() - started)}.", file=sys.stderr)
+    print(f"Report: {report} ({report.as_uri()})", file=sys.stderr)
 
 
 def _clock(seconds: float) -> str:

@@ -22,7 +22,8 @@
   const wordsOf = (cell) => {
     const copy = cell.cloneNode(true);
     copy.querySelectorAll(".unseen, .of, sup").forEach((part) => part.remove());
-    return copy.textContent.trim();
+    const words = copy.textContent.trim();
+    return words === "–" ? "" : words;
   };
 
   const comparison = (column, numeric, direction) => {
