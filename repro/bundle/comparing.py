@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from repro.bundle.differences import Difference, shown
-from repro.bundle.printed import CELLS
+from repro.bundle.printed import CELL_COLUMNS, CELLS
 
 _LABELS = (
     "kind",
@@ -69,28 +69,22 @@ def _rows(text: str) -> list[Mapping[str, str]]:
 def _by_cell(
     table: str, file: str, stored: Sequence[Mapping[str, str]], derived: Sequence[Mapping[str, str]]
 ) -> Iterator[Difference]:
-    for one, other in itertools.zip_longest(stored, derived, fillvalue={}):
+    nothing: Mapping[str, str] = {}
+    for one, other in itertools.zip_longest(stored, derived, fillvalue=nothing):
         if one != other:
             named = other or one
             place = " ".join(named.get(key, "") for key in ("block", "group", "row")).strip()
-            values = [
-                " ".join(str(value) for key, value in cell.items() if key != "line") for cell in (one, other)
-            ]
-            if (
-                one
-                and other
-                and all(one.get(key) == other[key] for key in ("block", "group", "row", "column"))
-            ):
-                values = [
-                    "".join(str(cell.get(key)) for key in ("text", "raised", "mark")) for cell in (one, other)
-                ]
+            same_cell = all(one.get(key) == other.get(key) for key in ("block", "group", "row", "column"))
+            shown_keys = ("text", "raised", "mark") if same_cell else CELL_COLUMNS[1:]
+            values = ["".join(f"{cell.get(key) or ''} " for key in shown_keys) for cell in (one, other)]
             yield Difference(file, *_told(*values), table, place, named.get("column", ""))
 
 
 def _by_record(
     table: str, file: str, stored: Sequence[Mapping[str, object]], derived: Sequence[Mapping[str, object]]
 ) -> Iterator[Difference]:
-    for number, (one, other) in enumerate(itertools.zip_longest(stored, derived, fillvalue={}), start=1):
+    nothing: Mapping[str, object] = {}
+    for number, (one, other) in enumerate(itertools.zip_longest(stored, derived, fillvalue=nothing), start=1):
         named = other or one
         labels = [str(named[key]) for key in _LABELS if named.get(key) not in (None, "")]
         row = f"{number} ({' '.join(labels)})" if labels else str(number)

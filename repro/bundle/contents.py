@@ -111,7 +111,7 @@ def _cleaned(machine: Machine, source: Path, content: bytes) -> bytes:
 
 def _sources(layout: Layout, params: Params, chosen: Chosen) -> Iterator[Path]:
     """Yield the files that there are, in no order."""
-    wanted = [layout.params, layout.pipeline, layout.root / "dvc.lock", layout.root / "claims.yaml"]
+    wanted = [layout.params, layout.pipeline, layout.root / "dvc.lock", layout.claims]
     wanted += [layout.deviations_page, layout.sources, layout.search_spaces]
     wanted += sorted(path for path in layout.published.rglob("*") if path.is_file())
     for key, cell in chosen.cells.items():

@@ -74,7 +74,7 @@ def own_version() -> str | None:
 
 
 def _packages() -> dict[str, dict[str, str | None]]:
-    found = {}
+    found: dict[str, dict[str, str | None]] = {}
     for package in metadata.distributions():
         name = (package.metadata["Name"] or "").lower().replace("_", "-")
         if name:

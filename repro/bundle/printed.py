@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from repro.ablations import ablation_table_of
 from repro.analysis import all_metrics, chief_metrics, read_cells
 from repro.assembly import main_table_of, significance_table_of
+from repro.claims_view import claims_table_of
 from repro.layout import Layout
 from repro.overviews import datasets_table_of, efficiency_table_of
 from repro.params import Params
@@ -114,6 +115,12 @@ def _of_dataset(source: Source, dataset: str) -> Iterator[Printed]:
             f"ablation-{dataset}",
             f"repro table ablation {option}",
             lambda: ablation_table_of(cells, chief_metrics(params), params, correction),
+        )
+    if source.layout.claims.is_file():
+        yield Printed(
+            f"claims-{dataset}",
+            f"repro claims {option}",
+            lambda: claims_table_of(source.layout, params, dataset),
         )
     published = read_published(source.layout.published)
     if any(place[0] == dataset for place in published):

@@ -13,7 +13,6 @@ from repro.errors import ReproError
 from repro.text_params import Name, Record
 
 RECORD = "bundle.json"
-FORMAT = 1
 
 
 class Contained(Record):
@@ -27,7 +26,7 @@ class Contained(Record):
 class Bundle(Record):
     """The whole file."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     version: str | None
     """Of the package that made it."""
     commit: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from repro.commands.selection import (
     print_table,
     split_list,
 )
+from repro.stages.entry import VERBOSITY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,6 +165,8 @@ def _bring_up_to_date(
 def _tell(built: Built) -> None:
     """Print the file on stdout and what a user should know of it on stderr."""
     print(built.path)
+    if os.environ.get(VERBOSITY) == "quiet":
+        return
     size = f"{built.size / 1e6:.1f} MB"
     held = built.bundle
     print(

@@ -14,6 +14,7 @@ from repro.layout import Layout
 from repro.params import load_params
 from repro.stages import evaluate, train
 
+CLAIMS = Path(__file__).resolve().parents[3] / "claims.yaml"
 CELLS = ("demo-lightgcn-base", "demo-lightgcn-irllrec", "demo-lightgcn-irllrec-no-text", "demo-pop-base")
 
 
@@ -31,6 +32,7 @@ def evaluated(small_checkout: Path, tmp_path_factory: pytest.TempPathFactory) ->
         if not line.startswith("  demo-") or line.split(":")[0].strip() in CELLS
     ]
     layout.params.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    shutil.copy(CLAIMS, layout.claims)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPRO_ROOT", str(root))
         patch.setenv("REPRO_VERBOSITY", "quiet")
