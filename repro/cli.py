@@ -20,7 +20,9 @@ from repro.commands import (
     deviations,
     doctor,
     grid,
+    noise,
     report,
+    sensitivity,
     sparsity,
     sweep,
     table,
@@ -42,6 +44,8 @@ _ORDER = (
     "table",
     "ablation",
     "sparsity",
+    "noise",
+    "sensitivity",
     "compare",
     "claims",
     "verify",
@@ -78,6 +82,8 @@ def _build_app() -> typer.Typer:
     app.add_typer(table.app, name="table")
     app.command("ablation")(ablation.ablation)
     app.command("sparsity")(sparsity.sparsity)
+    app.command("noise")(noise.noise)
+    app.command("sensitivity")(sensitivity.sensitivity)
     app.command("compare")(compare.compare)
     app.command("claims")(claims.claims)
     app.command("verify")(verify.verify)

@@ -93,7 +93,7 @@ def checked_changes(
     """
     usual = settings_at(params, dataset, backbone, objective)
     if reads_text:
-        usual[TEXT_WIDTH] = _full_width(params, dataset)
+        usual[TEXT_WIDTH] = text_width(params, dataset)
     method = f"{backbone} under {objective}"
     changed: dict[str, Number] = {}
     for name, value in changes:
@@ -108,8 +108,8 @@ def checked_changes(
     return tuple(sorted((key, value) for key, value in changed.items() if usual[key] != value))
 
 
-def _full_width(params: Params, dataset: str) -> int | None:
-    """Return the most columns that a data set's text vectors can have, None where only the file tells."""
+def text_width(params: Params, dataset: str) -> int | None:
+    """Return the most columns that a data set's text vectors can have, None where only their file tells."""
     text = params.datasets[dataset].text
     return text.dimension if text is not None and text.embedder == "lsa" else None
 

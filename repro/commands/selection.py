@@ -131,6 +131,20 @@ def print_table(table: Table, form: str) -> None:
     sys.stdout.write(render(table, form, max(width, 40), color))
 
 
+def print_tables(tables: Sequence[Table], form: str) -> None:
+    """Print tables one below the other; as csv or json one, with the records of all."""
+    from dataclasses import replace
+
+    if form in ("csv", "json"):
+        records = tuple(record for table in tables for record in table.records)
+        print_table(replace(tables[0], records=records), form)
+        return
+    for number, table in enumerate(tables):
+        if number:
+            print()
+        print_table(table, form)
+
+
 def bring_up_to_date(
     layout: Layout, requests: Sequence[CellRequest], no_run: bool
 ) -> tuple[Params, list[CellResult]]:
