@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.stats
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.oneway import anova_oneway
+from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from repro.errors import ReproError
 from repro.statistics.paired import FloatArray, effect_size
@@ -201,16 +201,10 @@ def _welch_t(sparse: FloatArray, dense: FloatArray, alpha: float) -> Estimate:
     value = float(sparse.mean() - dense.mean())
     if min(len(sparse), len(dense)) < 2 or (_alike(sparse) and _alike(dense)) or sparse is dense:
         return _untested(value)
-    result: Any = scipy.stats.ttest_ind(sparse, dense, equal_var=False)
-    bounds = result.confidence_interval(1 - alpha)
-    return Estimate(
-        value,
-        float(bounds.low),
-        float(bounds.high),
-        float(result.statistic),
-        float(result.df),
-        float(result.pvalue),
-    )
+    compared = CompareMeans(DescrStatsW(sparse), DescrStatsW(dense))
+    statistic, p_value, degrees = compared.ttest_ind(usevar="unequal")
+    low, high = compared.tconfint_diff(alpha, usevar="unequal")
+    return Estimate(value, float(low), float(high), float(statistic), float(degrees), float(p_value))
 
 
 def _clustered_f(values: FloatArray, numbers: IntArray, owners: IntArray) -> Omnibus:

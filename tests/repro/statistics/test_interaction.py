@@ -60,6 +60,25 @@ def test_sparse_minus_dense_by_hand():
     assert (found.counts, found.means, found.compared) == ((3, 2, 4), (3.0, 9.25, 1.0), (0, 2))
 
 
+def test_the_contrast_is_welchs_as_scipy_has_it():
+    differences, groups = grouped(np.random.default_rng(17), shift=(0.05, 0.0, 0.0, 0.0))
+    found = group_contrast(differences, groups, alpha=0.1).sparse_minus_dense
+    expected = scipy.stats.ttest_ind(differences[groups == 0], differences[groups == 3], equal_var=False)
+    bounds = expected.confidence_interval(0.9)
+    assert (found.low, found.high) == pytest.approx((bounds.low, bounds.high))
+    assert found.p_value == pytest.approx(expected.pvalue)
+    assert found.degrees_of_freedom == pytest.approx(expected.df)
+
+
+def test_a_group_whose_users_all_differ_alike_is_compared_by_the_others_spread():
+    """Nothing varies among the dense: t = (0.25 + 0.5) / (1 / √4 · s) with s of the sparse group only."""
+    sparse, dense = np.array([0.1, 0.2, 0.3, 0.4]), np.full(90, -0.5)
+    found = group_contrast(np.concatenate([sparse, dense]), np.repeat([0, 1], [4, 90])).sparse_minus_dense
+    assert found.value == pytest.approx(0.75)
+    assert found.statistic == pytest.approx(0.75 / (sparse.std(ddof=1) / 2.0))
+    assert found.degrees_of_freedom == pytest.approx(3.0)
+
+
 def test_two_groups_make_one_test():
     differences, groups = grouped(np.random.default_rng(2))
     pair = (groups == 0) | (groups == 3)

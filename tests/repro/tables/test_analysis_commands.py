@@ -15,8 +15,11 @@ from typer.testing import CliRunner
 from repro.analysis import read_cells
 from repro.commands import ablation, compare, sparsity, table
 from repro.errors import ReproError
+from repro.groupings import read_grouping
 from repro.layout import Layout
 from repro.params import load_params
+from repro.strata_view import strata_figures
+from repro.stratified import stratify
 
 PIPELINE = """\
 stages:
@@ -70,6 +73,10 @@ def call(root, line):
         ("ablation --drop ITM --fidelity code --no-run", "demo-lightgcn-irllrec-code-no-itm"),
         ("ablation --drop ITM --itm code --no-run", "demo-lightgcn-irllrec-itm-code-no-itm"),
         ("ablation --drop TRAN --keep-coupled --no-run", "demo-lightgcn-irllrec-no-tran-coupled"),
+        ("sparsity --dataset demo --by sessions", "choose --by users, items, cold"),
+        ("sparsity --dataset demo --by cold --groups 0,5", "set their bound with --cold N"),
+        ("sparsity --dataset demo --cold 3", "--cold 3 goes with --by cold"),
+        ("sparsity --dataset nowhere", "no data set 'nowhere'"),
         ("compare demo/lightgcn/base nonsense", "there is no cell 'nonsense'"),
         ("compare demo/lightgcn/base demo-lightgcn-base", "are the same cell"),
         ("compare demo/lightgcn/base shop/lightgcn/base", "of different data sets"),
@@ -131,6 +138,52 @@ def test_sparsity_prints_groups_with_sizes(finished):
     document = json.loads(call(root, "sparsity --dataset demo --metrics recall@20 --format json --no-run"))
     assert [row["group"] for row in document["rows"]] == ["0-4", "5-9", "10-19", "≥20"]
     assert sum(row["users"] for row in document["rows"]) == 240
+
+
+def test_sparsity_prints_the_tests_between_groups_under_the_groups(finished):
+    root, _ = finished
+    line = "sparsity --dataset demo --metrics recall@20 --groups 0,8 --no-run"
+    plain = call(root, line)
+    assert plain.index("Sparsity: demo") < plain.index("Sparsity × method: does the gain over base differ")
+    rows = list(csv.DictReader(io.StringIO(call(root, f"{line} --format csv"))))
+    assert [row["group"] for row in rows] == ["0-7", "≥8"]
+    contrasts = {row["absolute_interaction_sparse_minus_dense"] for row in rows}
+    assert len(contrasts) == 1
+    difference = float(rows[0]["difference"]) - float(rows[1]["difference"])
+    assert float(contrasts.pop()) == pytest.approx(difference, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("by", "title", "groups"),
+    [("items", "Item popularity: demo", 4), ("cold", "Cold users: demo", 2)],
+)
+def test_sparsity_by_items_and_by_cold_users(finished, by, title, groups):
+    root, _ = finished
+    line = f"sparsity --dataset demo --by {by} --metrics recall@20 --no-run"
+    assert title in call(root, line)
+    document = json.loads(call(root, f"{line} --format json"))
+    assert len(document["rows"]) == groups
+    assert {row["absolute_interaction_tests_in_family"] for row in document["rows"]} == {
+        5 if groups > 2 else 3
+    }
+
+
+def test_sparsity_draws_what_its_figures_command_says(finished, tmp_path):
+    """Paths go to stderr, two files a backbone; the command in the figure makes the same figure."""
+    root, _ = finished
+    line = "sparsity --dataset demo --by cold --cold 7 --variant rlmrec-con --metrics recall@20 --no-run"
+    line += f" --folder {tmp_path}"
+    result = CliRunner().invoke(build_app(), line.split(), env={"REPRO_ROOT": str(root)})
+    paths = [tmp_path / f"cold-demo-lightgcn-7.{form}" for form in ("png", "pdf")]
+    assert [path for path in map(str, paths) if path not in result.stderr] == []
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+    params = load_params(root / "params.yaml")
+    cells = read_cells(Layout(root), params, ["demo-lightgcn-base", "demo-lightgcn-rlmrec-con"])
+    found = stratify(cells, read_grouping("cold", cold=7).of(cells[0]), ["recall@20"], params, "holm")
+    (figure,) = strata_figures(found, params)
+    again = figure.command.removeprefix("repro ").replace("--figure", "--no-run --figure")
+    call(root, again)
+    assert (root / "results" / "figures" / paths[0].name).read_bytes() == paths[0].read_bytes()
 
 
 def test_compare_takes_keys_and_paths_and_says_why(finished):
