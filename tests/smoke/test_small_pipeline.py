@@ -104,6 +104,27 @@ def test_stages_find_their_python_without_an_activated_environment(release: Path
     assert done.returncode == 0, done.stderr
 
 
+def test_a_bundle_agrees_with_the_lock_and_is_checked_where_no_checkout_is(
+    release: Path, tmp_path: Path
+) -> None:
+    """The tables that stages wrote, the files' hashes and the settings of dvc.lock are those of the bundle."""
+    made = _run(release, "repro", "bundle", "--out", str(tmp_path / "demo.zip"))
+    assert made.returncode == 0, made.stderr
+    assert "dvc.lock" not in made.stderr
+    (tmp_path / "empty").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", _REPRO, "bundle", "check", str(tmp_path / "demo.zip"), "--format", "csv"],
+        cwd=tmp_path / "empty",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = {row["part"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
+    assert int(rows["dvc.lock"]["compared"]) >= 30
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
 def test_another_cutoff_needs_no_training(release: Path) -> None:
     done = _run(release, "repro", "table", "main", "--metrics", "recall@50", "--no-run", "--format", "csv")
     assert done.returncode == 0, done.stderr
