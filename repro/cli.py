@@ -21,6 +21,7 @@ from repro.commands import (
     doctor,
     grid,
     noise,
+    protocol,
     report,
     sensitivity,
     sparsity,
@@ -47,6 +48,7 @@ _ORDER = (
     "noise",
     "sensitivity",
     "compare",
+    "protocol",
     "claims",
     "verify",
     "report",
@@ -85,6 +87,7 @@ def _build_app() -> typer.Typer:
     app.command("noise")(noise.noise)
     app.command("sensitivity")(sensitivity.sensitivity)
     app.command("compare")(compare.compare)
+    app.command("protocol")(protocol.protocol)
     app.command("claims")(claims.claims)
     app.command("verify")(verify.verify)
     app.command("report")(report.report)
