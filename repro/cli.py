@@ -19,6 +19,7 @@ from repro.commands import (
     demo,
     deviations,
     doctor,
+    figures,
     grid,
     noise,
     protocol,
@@ -48,6 +49,7 @@ _ORDER = (
     "noise",
     "sensitivity",
     "compare",
+    "figures",
     "protocol",
     "claims",
     "verify",
@@ -87,6 +89,7 @@ def _build_app() -> typer.Typer:
     app.command("noise")(noise.noise)
     app.command("sensitivity")(sensitivity.sensitivity)
     app.command("compare")(compare.compare)
+    app.command("figures")(figures.figures)
     app.command("protocol")(protocol.protocol)
     app.command("claims")(claims.claims)
     app.command("verify")(verify.verify)

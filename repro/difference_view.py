@@ -70,8 +70,17 @@ def ablation_figure(material: Material) -> Figure:
     )
 
 
-def comparison_figure(materials: Sequence[Material]) -> Figure:
+def comparison_name(materials: Sequence[Material], named: Sequence[str]) -> str:
+    """Return the name of the comparison of these backbones, which says those that were asked for."""
+    return "-".join(["comparison", materials[0].dataset, *(one.backbone for one in materials if named)])
+
+
+def comparison_figure(materials: Sequence[Material], named: Sequence[str] = ()) -> Figure:
     """Return every variant's difference to the base of its backbone; the family is the main table's.
+
+    Args:
+        materials: Backbones of one data set, at least one.
+        named: The backbones that were asked for by name; none where all are drawn.
 
     Raises:
         NotDrawableError: If no backbone has both base and another variant.
@@ -95,19 +104,20 @@ def comparison_figure(materials: Sequence[Material]) -> Figure:
         )
         for pair in pairs.values()
     ]
-    several = len(materials) > 1
     backbones = list(dict.fromkeys(row.group for row in rows))
     return _figure(
         first,
         "comparison",
-        f"comparison-{first.dataset if several else first.place}",
+        comparison_name(materials, named),
         f"Difference to base on {first.dataset}, {plural(len(backbones), 'backbone')}",
         rows,
         _family(asked, first.params),
         axis="variant − base",
         bars=False,
         opening="Each variant against base under the same backbone.",
-        command=f"repro figures comparison --dataset {first.dataset}" if several else None,
+        command=" ".join(
+            [f"repro figures comparison --dataset {first.dataset}", *(f"--backbone {name}" for name in named)]
+        ),
     )
 
 

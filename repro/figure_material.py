@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from repro.analysis import chief_metrics, read_cells
@@ -74,8 +74,10 @@ class Material:
         return f"repro figures {kind} --dataset {self.dataset} --backbone {self.backbone}"
 
 
-def materials_of(layout: Layout, params: Params, dataset: str, backbone: str | None = None) -> list[Material]:
-    """Return the material of each backbone of a data set, or of the named one.
+def materials_of(
+    layout: Layout, params: Params, dataset: str, backbones: Sequence[str] = ()
+) -> list[Material]:
+    """Return the material of each backbone of a data set, or of the named ones.
 
     Raises:
         ReproError: If the grid has no such cells, or stored results cannot be read.
@@ -83,10 +85,10 @@ def materials_of(layout: Layout, params: Params, dataset: str, backbone: str | N
     wanted = {
         key: cell
         for key, cell in params.cells.items()
-        if cell.dataset == dataset and backbone in (None, cell.backbone)
+        if cell.dataset == dataset and (not backbones or cell.backbone in backbones)
     }
     if not wanted:
-        where = dataset if backbone is None else f"{dataset} with the backbone {backbone}"
+        where = f"{dataset} with {' or '.join(backbones)}" if backbones else dataset
         raise ReproError(f"{layout.params}: the grid has no cell of {where}: add one with `repro grid add`.")
     there = {
         key

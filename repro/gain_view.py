@@ -51,6 +51,7 @@ def gain_figure(material: Material) -> Figure:
 def _gain(cell: CellResult, base: CellResult, metric: str, place: int) -> Gain:
     ours, theirs = cell.values(metric), base.values(metric)
     seeds = [seed for seed in cell.seeds if seed in base.seeds] if place == 0 else []
+    seeds = seeds if len(seeds) > 1 else []  # of one seed the mean is the seed
     by_seed = [ours[list(cell.seeds).index(seed)] - theirs[list(base.seeds).index(seed)] for seed in seeds]
     return Gain(
         cell.cell.variant,

@@ -122,11 +122,15 @@ def _alt(told: str, terms: Sequence[Curve], validations: Sequence[Curve], metric
 
 
 def _caption(told: str, validations: Sequence[Curve], metric: str) -> str:
-    seeds = plural(max(len(curve.values) for curve in validations), "seed")
+    count = max(len(curve.values) for curve in validations)
+    several = (
+        f"Lines are means over {plural(count, 'seed')}, bands the range over seeds; thin where some seeds had "
+        "stopped already. Each mark is one seed's best epoch, whose weights are tested."
+    )
+    single = "One seed; a mark is the best epoch, whose weights are tested."
     return (
         f"Above: the terms of {told}'s loss, each with its weight, mean of an epoch's batches. Below: {metric} on "
-        f"the validation split. Lines are means over {seeds}, bands the range over seeds; thin where "
-        "some seeds had stopped already. Each mark is one seed's best epoch, whose weights are tested."
+        f"the validation split. {several if count > 1 else single}"
     )
 
 

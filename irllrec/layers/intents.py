@@ -60,7 +60,7 @@ class IntentPrototypes(nn.Module):
         return IntentMixture(
             user_weights=torch.stack([users for users, _ in by_layer]).mean(dim=0),
             item_weights=torch.stack([items for _, items in by_layer]).mean(dim=0),
-            user_prototypes=self.users.T,
-            item_prototypes=self.items.T,
+            user_prototypes=self.users.detach().T,
+            item_prototypes=self.items.detach().T,
             nodes=torch.stack(list(layers)).mean(dim=0),
         )

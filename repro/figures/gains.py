@@ -67,6 +67,8 @@ def draw_gains(canvas: Canvas, gains: Sequence[Gain], span: tuple[float, float],
         span: Limits of the differences shown.
         axis: What differs, for the name of the axis.
     """
+    from matplotlib.ticker import MaxNLocator
+
     upper, lower = canvas.subplots(2, 1, height_ratios=(1.75, 0.24 * len(gains) + 0.1))
     for gain in gains:
         for row in gain.by_seed:
@@ -86,6 +88,7 @@ def draw_gains(canvas: Canvas, gains: Sequence[Gain], span: tuple[float, float],
     upper.axvline(0, color="black", linewidth=0.6)
     upper.set_xlim(span)
     upper.set_ylim(0, 1)
+    upper.xaxis.set_major_locator(MaxNLocator(5))
     upper.set_xlabel(f"difference of a user's {axis} to base", parse_math=False)
     upper.set_ylabel("share of users up to it")
     upper.legend(loc="upper left", handlelength=2.4)
@@ -106,7 +109,7 @@ def _draw_shares(axes: Axes, gains: Sequence[Gain]) -> None:
                 edgecolor="white",
                 linewidth=0.6,
             )
-            if share >= 0.12:
+            if share >= 0.07:
                 text = f"{name} {100 * share:.0f}%" if share >= 0.24 else f"{100 * share:.0f}%"
                 box = {"facecolor": color, "edgecolor": "none", "pad": 0.8}
                 axes.text(

@@ -143,8 +143,12 @@ def _frame(axes: Axes, panel: IntervalPanel) -> None:
     low, high = min(0.0, *ends), max(0.0, *ends)
     width = (high - low) or 2e-3
     axes.set_xlim(low - 0.2 * width, high + 0.2 * width)
-    axes.xaxis.set_major_locator(MaxNLocator(3))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: "0" if value == 0 else f"{value:+.3g}"))
+    axes.xaxis.set_major_locator(MaxNLocator(4, min_n_ticks=3))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _signed(value)))
+
+
+def _signed(value: float) -> str:
+    return "0" if value == 0 else f"{value:+.3g}".replace("-", "−")
 
 
 def _mark(axes: Axes, row: IntervalRow, place: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -99,9 +98,59 @@ def drawable(text: str) -> str:
     return "".join(sign if ord(sign) in known else STAND_IN for sign in single_line(text))
 
 
-def wrapped(text: str, width: int, most_lines: int) -> list[str]:
-    """Return :func:`drawable` text in lines of at most ``width`` characters; … says that some is left out."""
-    return textwrap.wrap(drawable(text), width, max_lines=most_lines, placeholder=" …") or ["–"]
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """Return how wide one line of text is drawn, inches.
+
+    Args:
+        text: Without line breaks.
+        size: Of the font, points.
+        weight: ``normal`` or ``bold``.
+    """
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    properties = FontProperties(family="DejaVu Sans", size=size, weight=weight)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, properties, ismath=False)
+    return float(width) / 72
+
+
+def wrapped(text: str, width: float, most_lines: int, size: float, weight: str = "normal") -> list[str]:
+    """Return text in lines that are no wider than asked; … says that the rest is left out.
+
+    Args:
+        text: What :func:`drawable` returned.
+        width: Inches; at least that of a few letters.
+        most_lines: At least 1.
+        size: Of the font, points.
+        weight: Of the font.
+    """
+    lines, line = [], ""
+    for word in text.split() or ["–"]:
+        longer = f"{line} {word}".strip()
+        if text_width(longer, size, weight) <= width:
+            line = longer
+            continue
+        lines += [line] if line else []
+        line = word
+        while text_width(line, size, weight) > width:
+            cut = _fitting(line, width, size, weight)
+            lines.append(line[:cut])
+            line = line[cut:]
+    lines += [line] if line else []
+    if len(lines) <= most_lines:
+        return lines
+    last = lines[most_lines - 1]
+    while last and text_width(last + " …", size, weight) > width:
+        last = last[:-1]
+    return [*lines[: most_lines - 1], last.rstrip(" ,·") + " …"]
+
+
+def _fitting(word: str, width: float, size: float, weight: str) -> int:
+    """Return how many letters of a word fit, at least one."""
+    count = len(word)
+    while count > 1 and text_width(word[:count], size, weight) > width:
+        count -= 1
+    return count
 
 
 @cache

@@ -66,7 +66,8 @@ def ablation_section(evidence: Evidence) -> Section | None:
 def learning_section(evidence: Evidence) -> Section | None:
     """Return the figures of what happened inside the models: all kinds that stand nowhere else."""
     shelf = Shelf(evidence.layout, "models", "Inside the models")
-    shelf.catalogued(evidence, [kind for kind in KINDS if kind not in ("comparison", "gains", "ablation")])
+    elsewhere = ("comparison", "gains", "ablation", "sparsity")
+    shelf.catalogued(evidence, [kind for kind in KINDS if kind not in elsewhere])
     return shelf.section()
 
 

@@ -75,6 +75,8 @@ def test_weights_of_prototypes_are_shares(backbone: str) -> None:
         assert weights.shape == (count, len(prototypes))
         torch.testing.assert_close(weights.sum(dim=1), torch.ones(count))
         assert (weights > 0).all()
+        assert not weights.requires_grad
+        assert not prototypes.requires_grad
     assert mixture.nodes.shape == (42, mixture.user_prototypes.shape[1])
 
 
