@@ -49,8 +49,8 @@ _ORDER = (
     "noise",
     "sensitivity",
     "compare",
-    "figures",
     "protocol",
+    "figures",
     "claims",
     "verify",
     "report",
@@ -89,8 +89,8 @@ def _build_app() -> typer.Typer:
     app.command("noise")(noise.noise)
     app.command("sensitivity")(sensitivity.sensitivity)
     app.command("compare")(compare.compare)
-    app.command("figures")(figures.figures)
     app.command("protocol")(protocol.protocol)
+    app.command("figures")(figures.figures)
     app.command("claims")(claims.claims)
     app.command("verify")(verify.verify)
     app.command("report")(report.report)
