@@ -131,6 +131,50 @@ def test_another_cutoff_needs_no_training(release: Path) -> None:
     assert "recall@50" in done.stdout
 
 
+def test_noise_is_trained_compared_and_drawn(release: Path) -> None:
+    words = [
+        "noise",
+        "--dataset",
+        "demo",
+        "--backbone",
+        "lightgcn",
+        "--share",
+        "20",
+        "--metrics",
+        "recall@20",
+    ]
+    done = _run(release, "repro", *words, "--folder", "curves", "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [(row["question"], row["variant"], row["share"]) for row in rows] == [
+        ("change", "base", "20"),
+        ("change", "irllrec", "20"),
+        ("difference of changes", "irllrec", "20"),
+        ("difference of changes", "irllrec", "20"),
+    ]
+    changes = [float(row["difference"]) for row in rows]
+    assert changes[2] == pytest.approx(changes[1] - changes[0], rel=1e-4)
+    assert (release / "curves" / "noise-clicks-demo-lightgcn.png").is_file()
+    assert _run(release, "repro", *words, "--no-run", "--format", "csv").stdout == done.stdout
+
+
+def test_sensitivity_trains_a_cell_for_each_value(release: Path) -> None:
+    words = ["sensitivity", "--dataset", "demo", "--set", "intents=4,128", "--metrics", "ndcg@20"]
+    done = _run(release, "repro", *words, "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [(row["value"], row["as_in_grid"]) for row in rows] == [("4", ""), ("128", "yes")]
+    assert "irllrec-at-intents-4" in (release / "params.yaml").read_text()
+    again = _run(release, "repro", "table", "main", "--no-run", "--format", "csv")
+    assert "irllrec-at-intents-4" not in again.stdout
+
+
+def test_noise_of_an_unknown_kind_is_refused_before_anything_runs(release: Path) -> None:
+    done = _run(release, "repro", "noise", "--dataset", "demo", "--kind", "prices")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["there is no kind of noise 'prices': choose clicks or text."]
+
+
 def test_a_mistake_in_params_is_the_stage_sentence_and_nothing_is_half_written(release: Path) -> None:
     params = release / "params.yaml"
     before = params.read_text()
