@@ -15,7 +15,10 @@ from repro.figure_material import Material, NotDrawableError, materials_of
 from repro.figures.model import Figure
 from repro.gain_view import gain_figure
 from repro.layout import Layout
+from repro.noise_view import noise_figures_of
 from repro.params import Cell, Params
+from repro.protocol_view import protocol_figures_of
+from repro.sensitivity_view import sensitivity_figures_of
 from repro.strata_view import strata_figures_of
 from repro.tables.main import OURS
 from repro.training_view import training_figure
@@ -50,6 +53,12 @@ _OF_DATASET: dict[str, tuple[Callable[[Layout, Params, str], list[Figure]], str]
         strata_figures_of,
         "no backbone has results of base and of another variant: run `repro sparsity",
     ),
+    "noise": (noise_figures_of, "no cell with noise is evaluated: run `repro noise"),
+    "sensitivity": (
+        sensitivity_figures_of,
+        "no cell with a changed setting is evaluated: run `repro sensitivity",
+    ),
+    "protocol": (protocol_figures_of, "no backbone has results of irllrec and base: run `repro protocol"),
 }
 """Kinds drawn for all backbones at once, each with what is missing where there is none, and the command."""
 

@@ -28,7 +28,8 @@ def figures(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="comparison, training, ablation, gains, embeddings, case or sparsity. Default: all.",
+            help="comparison, training, ablation, gains, embeddings, case, sparsity, noise, sensitivity or "
+            "protocol. Default: all.",
             show_default=False,
         ),
     ] = None,
