@@ -68,10 +68,11 @@ def groups_table(found: Stratified, params: Params) -> Table:
 def interaction_table(found: Stratified, params: Params) -> Table:
     """Return the tests whether a variant's gain over base differs between groups: group × method."""
     alpha = params.statistics.alpha
-    several = any("any" in one.corrected for one in found.interactions)
+    several = len(found.grouping.groups) > 2
+    sloped = found.grouping.kind != "cold"
     backbones: dict[str, list[Line]] = {}
     for one in found.interactions:
-        line = _line(one, found, alpha, several=several)
+        line = _line(one, found, alpha, sloped=sloped, several=several)
         backbones.setdefault(one.pair.candidate.cell.backbone, []).append(line)
     return Table(
         title=f"{found.grouping.title} × method: does the gain over base differ between groups?",
@@ -81,14 +82,13 @@ def interaction_table(found: Stratified, params: Params) -> Table:
             "gain",
             f"{' − '.join(found.grouping.extremes)} {_interval_words(params)}",
             "p contrast",
-            f"slope per doubling {_interval_words(params)}",
-            "p slope",
+            *((f"slope per doubling {_interval_words(params)}", "p slope") if sloped else ()),
             *(("F", "p F") if several else ()),
             "larger for",
         ),
         label_count=3,
         blocks=(Block("", tuple(Group(name, tuple(lines)) for name, lines in backbones.items())),),
-        notes=_interaction_notes(found, params, several=several),
+        notes=_interaction_notes(found, params, sloped=sloped, several=several),
         records=tuple(_record(one, found, alpha) for one in found.interactions),
     )
 
@@ -142,11 +142,12 @@ def _between(found: Stratified, params: Params) -> dict[tuple[str, str], dict[st
     return {key: {name: columns.get(name) for name in names} for key, columns in told.items()}
 
 
-def _line(one: Interaction, found: Stratified, alpha: float, *, several: bool) -> Line:
+def _line(one: Interaction, found: Stratified, alpha: float, *, sloped: bool, several: bool) -> Line:
     contrast, trend = one.contrast.sparse_minus_dense, one.trend
     p_values = {name: p_text(one.corrected.get(name, math.nan)) for name in ("contrast", "trend", "any")}
     marks = {name: stars(one.corrected.get(name, 1.0)) for name in p_values}
     f_value = f"{one.contrast.any_difference.statistic:.2f}" if "any" in one.corrected else "–"
+    slope = "–" if trend is None else _value(one, trend)
     return Line(
         (
             Entry(one.pair.candidate.cell.variant),
@@ -154,8 +155,7 @@ def _line(one: Interaction, found: Stratified, alpha: float, *, several: bool) -
             Entry(one.scale),
             Entry(_value(one, contrast), raised=marks["contrast"]),
             Entry(p_values["contrast"]),
-            Entry("–" if trend is None else _value(one, trend), raised=marks["trend"]),
-            Entry(p_values["trend"]),
+            *((Entry(slope, raised=marks["trend"]), Entry(p_values["trend"])) if sloped else ()),
             *((Entry(f_value, raised=marks["any"]), Entry(p_values["any"])) if several else ()),
             Entry(larger_for(one, found, alpha)),
         )
@@ -213,24 +213,30 @@ def _interval_words(params: Params) -> str:
     return f"[{100 * (1 - params.statistics.alpha):g}% CI]"
 
 
-def _interaction_notes(found: Stratified, params: Params, *, several: bool) -> tuple[str, ...]:
+def _interaction_notes(found: Stratified, params: Params, *, sloped: bool, several: bool) -> tuple[str, ...]:
     grouping, family = found.grouping, found.interactions[0]
     numbers = sorted({number for one in found.interactions for number in one.contrast.compared})
     compared = " − ".join(grouping.groups[number].label for number in (numbers[0], numbers[-1]))
-    sparse = grouping.ends[0]
-    if grouping.kind == "items":
-        errors = "Errors are clustered by user, who has a row in several groups."
-        tests = "t-test", "F test"
-    else:
-        errors = "The slope has HC3 errors."
-        tests = "Welch's t-test", "Welch's analysis of variance"
-    omnibus = f" F: {tests[1]}, any difference between groups." if several else ""
+    sparse, items = grouping.ends[0], grouping.kind == "items"
+    test = "t-test" if items else "Welch's t-test"
+    notes = [
+        f"Contrast: {compared} {grouping.column}, {test}. Above 0 the gain is larger for {sparse}, also "
+        "where both lose."
+    ]
+    if sloped:
+        notes.append(
+            f"Slope: change of the difference with twice the {grouping.axis}, least squares on log2(1 + number)"
+            f"{'' if items else ' with HC3 errors'}; below 0 the gain is larger for {sparse}."
+        )
+    if several:
+        omnibus = "F test" if items else "Welch's analysis of variance"
+        notes.append(f"F: {omnibus}, any difference between groups.")
+    if items:
+        notes.append("Errors are clustered by user, who has a row in several groups.")
+    by = "the contrast and the slope" if sloped else "the contrast"
     return (
-        f"Contrast: {compared} {grouping.column}, {tests[0]}. Above 0 the gain is larger for {sparse}, also where "
-        "both lose.",
-        f"Slope: change of the difference with twice the {grouping.axis}, least squares on log2(1 + number); below "
-        f"0 the gain is larger for {sparse}.{omnibus} {errors}",
+        " ".join(notes),
         "Relative gains are shares of each group's base, compared in percentage points (delta method).",
         f"{STARS_NOTE}. {CORRECTION_NAMES[family.correction]} over all {family.family_size} "
-        f"test{'s' * (family.family_size != 1)} of this table; 'larger for' goes by the contrast and the slope.",
+        f"test{'s' * (family.family_size != 1)} of this table; 'larger for' goes by {by}.",
     )

@@ -45,7 +45,8 @@ class Interaction:
         metric: Such as ``recall@20``.
         scale: ``absolute`` (differences of the metric) or ``relative`` (shares of the group's base).
         contrast: Groups against each other; their numbers count the grouping's groups from 0.
-        trend: Change with twice the degree; None on the relative scale, where single users have none.
+        trend: Change with twice the degree; None for cold users, and on the relative scale, where single
+            users have none.
         corrected: p-values of ``any``, ``contrast`` and ``trend`` over the family; what could not be tested
             is missing, and ``any`` where two groups make it the same test as ``contrast``.
         family_size: Tests of the family.
@@ -153,7 +154,9 @@ def _interactions(
     found: list[tuple[Pair, str, str, GroupContrast, Estimate | None]] = []
     for pair, metric in asked:
         rows = _rows(pair, metric, grouping)
-        trend = degree_trend(rows.differences, rows.degrees, users=rows.users, alpha=alpha)
+        trend = None
+        if grouping.kind != "cold":  # there the question is about two groups, wherever the bound is
+            trend = degree_trend(rows.differences, rows.degrees, users=rows.users, alpha=alpha)
         contrast = group_contrast(rows.differences, rows.groups, users=rows.users, alpha=alpha)
         found.append((pair, metric, ABSOLUTE, contrast, trend))
         shares = relative_gains(rows.differences, rows.references, rows.groups)
