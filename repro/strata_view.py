@@ -143,7 +143,9 @@ def _told(found: Stratified, backbone: str, params: Params) -> str:
         cell = one.pair.candidate.cell
         if cell.backbone != backbone or one.metric != found.metrics[0] or one.scale != ABSOLUTE:
             continue
-        sentences.append(f"The gain of {cell.variant} in {one.metric} {_verdict_words(one, found, alpha)}.")
+        sentences.append(
+            f"The absolute gain of {cell.variant} in {one.metric} {_verdict_words(one, found, alpha)}."
+        )
     return " ".join(sentences)
 
 

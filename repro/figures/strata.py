@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from repro.figures.model import PAGE_WIDTH, Figure
-from repro.figures.style import look_of
+from repro.figures.style import Look, look_of
 from repro.tables.model import Record, figures
 
 if TYPE_CHECKING:
@@ -83,6 +83,14 @@ def strata_figure(
     )
 
 
+def looks_of(variants: Sequence[str]) -> dict[str, Look]:
+    """Return how each method is drawn: its own look, or the next free one."""
+    unnamed = [variant for variant in variants if look_of(variant, 0) != look_of(variant, 1)]
+    return {
+        variant: look_of(variant, unnamed.index(variant) if variant in unnamed else 0) for variant in variants
+    }
+
+
 def _record(mark: StrataMark) -> Record:
     return {
         name: figures(value) if isinstance(value, float) else value for name, value in asdict(mark).items()
@@ -149,8 +157,7 @@ def _draw_means(
     behind.set_ylim(0, 1.25 * max([*sizes.values(), 1]))
     axes.set_zorder(behind.get_zorder() + 1)
     axes.patch.set_visible(False)
-    for place, variant in enumerate(variants):
-        look = look_of(variant, place)
+    for variant, look in looks_of(variants).items():
         found = {mark.group: mark.mean for mark in marks if mark.variant == variant}
         axes.plot(
             range(len(groups)),
@@ -177,7 +184,7 @@ def _draw_differences(
     ]
     step = min(0.2, 0.7 / max(len(compared), 1))
     for number, variant in enumerate(compared):
-        look = look_of(variant, variants.index(variant))
+        look = looks_of(variants)[variant]
         shift = step * (number - (len(compared) - 1) / 2)
         for mark in marks:
             if mark.variant != variant or math.isnan(mark.difference):

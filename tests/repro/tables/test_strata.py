@@ -13,6 +13,8 @@ from statsmodels.regression.linear_model import OLS
 from irllrec.data.storage import load_interactions
 from repro.analysis import read_cells
 from repro.figures.model import rendered
+from repro.figures.strata import looks_of
+from repro.figures.style import look_of
 from repro.groupings import read_grouping
 from repro.layout import Layout
 from repro.params import load_params
@@ -152,7 +154,7 @@ def test_a_planted_gain_is_told_in_words(project, winners):
     assert [row["verdict"] for row in table.records] == [winners, winners]
     assert "F" not in table.columns
     (figure,) = strata_figures(found, params)
-    assert f"The gain of irllrec in recall@20 is shown to be larger for {winners}." in figure.alt
+    assert f"The absolute gain of irllrec in recall@20 is shown to be larger for {winners}." in figure.alt
 
 
 def test_equal_models_differ_between_no_groups(project):
@@ -221,6 +223,14 @@ def test_a_figure_draws_bars_of_users_and_a_line_a_method(project, request, kind
     points = [line.get_ydata()[0] for line in differences.lines if line.get_marker() == "o"]
     assert points == pytest.approx([m["difference"] for m in marks if m["variant"] == "irllrec"], rel=1e-5)
     assert rendered(figure, "png") == rendered(figure, "png")
+
+
+def test_methods_without_a_look_of_their_own_are_told_apart():
+    variants = ["base", "irllrec-no-itm", "rlmrec-con", "irllrec", "irllrec-no-ia", "irllrec-fast"]
+    looks = looks_of(variants)
+    assert list(looks) == variants
+    assert len({look.marker for look in looks.values()}) == len({look.color for look in looks.values()}) == 6
+    assert looks["irllrec"] == look_of("irllrec")
 
 
 def test_a_figure_is_drawn_although_a_group_is_empty(project):
