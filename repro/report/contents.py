@@ -24,6 +24,7 @@ from repro.report.record_sections import (
     tuning_section,
 )
 from repro.report.result_sections import ablation_section, learning_section, main_section, published_section
+from repro.report.robustness_sections import noise_section, protocol_section, sensitivity_section
 
 PACKAGE = "irllrec-repro"
 
@@ -33,6 +34,9 @@ _SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
     published_section,
     ablation_section,
     groups_section,
+    noise_section,
+    sensitivity_section,
+    protocol_section,
     learning_section,
     data_section,
     deviations_section,

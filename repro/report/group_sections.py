@@ -52,4 +52,4 @@ def _show(shelf: Shelf, evidence: Evidence, found: Stratified, dataset: str, by:
     for kind, table in zip(_TABLES, strata_tables(found, evidence.params), strict=False):
         title = f"{_GROUPINGS[by]}, {dataset}" + (": tests between groups" if kind == "tests" else "")
         shelf.table(f"{by}-{dataset}-{kind}", title, command, lambda table=table: table, folded=by != "users")
-    shelf.figures(strata_figures(found, evidence.params))
+    shelf.figures(strata_figures(found, evidence.params), dataset)

@@ -29,10 +29,17 @@ class TablePart:
 
 @dataclass(frozen=True)
 class FigurePart:
-    """One figure of the report, with the anchor it can be linked to by."""
+    """One figure of the report.
+
+    Attributes:
+        anchor: Unique in the report; the figure can be linked to by it.
+        figure: The figure.
+        folded: Whether it is closed until the reader opens it.
+    """
 
     anchor: str
     figure: Figure
+    folded: bool = False
 
     @property
     def title(self) -> str:

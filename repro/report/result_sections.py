@@ -6,7 +6,6 @@ from repro.ablations import ablation_table_of
 from repro.analysis import all_metrics, chief_metrics
 from repro.assembly import main_table_of, significance_table_of
 from repro.errors import ReproError
-from repro.figures_catalogue import KINDS
 from repro.report.evidence import Evidence
 from repro.report.model import Section
 from repro.report.shelf import Shelf
@@ -64,10 +63,9 @@ def ablation_section(evidence: Evidence) -> Section | None:
 
 
 def learning_section(evidence: Evidence) -> Section | None:
-    """Return the figures of what happened inside the models: all kinds that stand nowhere else."""
+    """Return the figures of what happened inside the models."""
     shelf = Shelf(evidence.layout, "models", "Inside the models")
-    elsewhere = ("comparison", "gains", "ablation", "sparsity")
-    shelf.catalogued(evidence, [kind for kind in KINDS if kind not in elsewhere])
+    shelf.catalogued(evidence, ("training", "embeddings", "case"))
     return shelf.section()
 
 

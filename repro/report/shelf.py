@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from repro.figures.model import Figure
-from repro.figures_catalogue import figures_of
+from repro.figures_catalogue import Absence, figures_of
 from repro.layout import Layout
 from repro.report.evidence import Evidence, attempt, gap_of
 from repro.report.model import FigurePart, Gap, Part, Section, TablePart
@@ -28,6 +28,7 @@ class Shelf:
     title: str
     _parts: list[Part] = field(default_factory=list)
     _gaps: list[Gap] = field(default_factory=list)
+    _kinds: set[tuple[str, str]] = field(default_factory=set)
 
     def table(
         self, name: str, title: str, command: str, make: Callable[[], Table], *, folded: bool = False
@@ -46,21 +47,29 @@ class Shelf:
             self._parts.append(TablePart(f"{self.anchor}-{name}", title, table, command, folded))
         self._gaps.extend(gaps)
 
-    def figures(self, figures: Sequence[Figure]) -> None:
-        """Put figures up, anchored by their own names."""
-        self._parts.extend(FigurePart(f"figure-{figure.name}", figure) for figure in figures)
+    def figures(self, figures: Sequence[Figure], dataset: str) -> None:
+        """Put figures up, anchored by their own names; of each kind the first is open, the rest are folded."""
+        for figure in figures:
+            kind = _kind(figure.name, dataset)
+            self._parts.append(
+                FigurePart(f"figure-{figure.name}", figure, folded=(kind, dataset) in self._kinds)
+            )
+            self._kinds.add((kind, dataset))
 
     def catalogued(self, evidence: Evidence, kinds: Sequence[str]) -> None:
-        """Put up the figures of these kinds that :mod:`repro.figures_catalogue` has, and what it lacks.
+        """Put up the figures of these kinds that :mod:`repro.figures_catalogue` has, and say what it lacks.
 
-        A figure that every backbone lacks is one gap a data set, not one a backbone.
+        Figures of one kind that several backbones lack are one gap.
         """
         for dataset in evidence.datasets:
             found, absent = figures_of(evidence.layout, evidence.params, dataset, kinds=kinds)
-            self.figures(found)
-            reasons = {absence.reason: absence.figure for absence in reversed(absent)}
-            for reason, name in reversed(reasons.items()):
-                self.gap(f"Figure {name}", reason)
+            self.figures(found, dataset)
+            lacking: dict[str, list[Absence]] = {}
+            for absence in absent:
+                lacking.setdefault(_kind(absence.figure, dataset), []).append(absence)
+            for first, *others in lacking.values():
+                more = f" and {len(others)} more of its kind" if others else ""
+                self.gap(f"Figure {first.figure}{more}", first.reason)
 
     def gap(self, what: str, why: object) -> None:
         """Say that something is missing, and why."""
@@ -71,3 +80,8 @@ class Shelf:
         if not self._parts and not self._gaps:
             return None
         return Section(self.anchor, self.title, lead, tuple(self._parts), tuple(self._gaps))
+
+
+def _kind(name: str, dataset: str) -> str:
+    """Return what a figure's name says before its data set."""
+    return name.partition(f"-{dataset}")[0]

@@ -117,7 +117,10 @@ def report() -> Report:
             "figures",
             HOSTILE[0],
             (),
-            (FigurePart("figure-curve", figure()), FigurePart("figure-strange", figure("strange", True))),
+            (
+                FigurePart("figure-curve", figure()),
+                FigurePart("figure-strange", figure("strange", True), folded=True),
+            ),
             (Gap("Tuning ledger", f"no trial: run `repro sweep` {HOSTILE[1]}"),),
         ),
     )
