@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 STAND_IN = "□"
 """Stands for a character that the figures' font lacks."""
 
+_HINTED = 1.05
+"""Letters that start at whole pixels, as in a PNG, make a line up to so much wider than its outlines."""
+
 
 def spread(wanted: npt.ArrayLike, gap: float, low: float = 0.0, high: float = 1.0) -> npt.NDArray[np.float64]:
     """Return positions nearest to the wanted ones, in the sense of least squares, at least ``gap`` apart.
@@ -99,7 +102,7 @@ def drawable(text: str) -> str:
 
 
 def text_width(text: str, size: float, weight: str = "normal") -> float:
-    """Return how wide one line of text is drawn, inches.
+    """Return how wide one line of text is drawn at most, inches.
 
     Args:
         text: Without line breaks.
@@ -111,7 +114,7 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
 
     properties = FontProperties(family="DejaVu Sans", size=size, weight=weight)
     width, _, _ = text_to_path.get_text_width_height_descent(text, properties, ismath=False)
-    return float(width) / 72
+    return _HINTED * float(width) / 72
 
 
 def wrapped(text: str, width: float, most_lines: int, size: float, weight: str = "normal") -> list[str]:

@@ -20,7 +20,7 @@ COLUMN_WIDTH = 3.35
 """Inches; one column of a two-column paper."""
 PAGE_WIDTH = 6.9
 """Inches; both columns."""
-_DOTS_PER_INCH = 200
+DOTS_PER_INCH = 200
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def rendered(figure: Figure, form: str) -> bytes:
         figure.draw(canvas)
         buffer = io.BytesIO()
         metadata = {"Title": figure.title, **no_date[form]}
-        canvas.savefig(buffer, format=form, dpi=_DOTS_PER_INCH, metadata=metadata)
+        canvas.savefig(buffer, format=form, dpi=DOTS_PER_INCH, metadata=metadata)
     return buffer.getvalue()
 
 
