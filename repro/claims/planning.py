@@ -166,16 +166,17 @@ def _tests(claim: Claim, params: Params, dataset: str, backbone: str) -> Iterato
                 if not isinstance(claim, Robustness):
                     yield PlannedTest(Quantity(candidate), Quantity(reference), metric)
                     continue
-                for noise in _noises(claim):
-                    noisy = (checked(params, replace(side, **noise)) for side in (candidate, reference))
-                    sides = zip(noisy, (candidate, reference), strict=True)
-                    yield PlannedTest(*(Quantity(cell, clean) for cell, clean in sides), metric)
+                for noisy, other_noisy in zip(
+                    _noisy(claim, candidate), _noisy(claim, reference), strict=True
+                ):
+                    kept = Quantity(checked(params, noisy), candidate)
+                    yield PlannedTest(kept, Quantity(checked(params, other_noisy), reference), metric)
 
 
-def _noises(claim: Robustness) -> list[dict[str, int]]:
-    """Return the fields of a cell's request that each level of noise sets."""
-    clicks = [{"click_noise": level} for level in claim.click_noise]
-    return clicks + [{"text_noise": level} for level in claim.text_noise]
+def _noisy(claim: Robustness, cell: CellRequest) -> list[CellRequest]:
+    """Return the cell under every level of noise that the claim names."""
+    clicks = [replace(cell, click_noise=level) for level in claim.click_noise]
+    return clicks + [replace(cell, text_noise=level) for level in claim.text_noise]
 
 
 def without_data(place: PlannedClaim, layout: Layout, params: Params) -> PlannedClaim:

@@ -129,8 +129,8 @@ def detectable_difference(
 ) -> float:
     """Return the smallest difference that a two-sided t-test finds with this power.
 
-    ``(t_{1−α/2} + t_{power}) · standard error`` (H. S. Bloom, Evaluation Review 1995); above ten users it
-    agrees with the noncentral t, as statsmodels solves it, within 1 %.
+    ``(t_{1−α/2} + t_{power}) · standard error`` (H. S. Bloom, Evaluation Review 1995). From 60 users on its
+    power by the noncentral t, as statsmodels has it, is the asked one within 0.015.
 
     Args:
         standard_error: Of the difference, with the number of users and the spread that were had.
@@ -143,8 +143,8 @@ def detectable_difference(
     """
     if math.isnan(standard_error) or math.isnan(degrees_of_freedom):
         return math.nan
-    quantiles = scipy.stats.t.ppf([1 - alpha / 2, power], degrees_of_freedom)
-    return float(quantiles.sum() * standard_error)
+    critical = float(scipy.stats.t.ppf(1 - alpha / 2, degrees_of_freedom))
+    return (critical + float(scipy.stats.t.ppf(power, degrees_of_freedom))) * standard_error
 
 
 def tied_p_value(difference: float, standard_error: float, degrees_of_freedom: float, margin: float) -> float:
