@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from repro.bundle.printed import Source, forms_of, printed_tables
@@ -41,6 +41,11 @@ class Derived:
             for name, forms in self.tables.items()
             for ending, text in forms.items()
         }
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forget the tables that are not among these names."""
+        for name in self.tables.keys() - set(names):
+            del self.tables[name], self.commands[name]
 
 
 def step_count(source: Source) -> int:

@@ -139,7 +139,7 @@ def test_data_of_others_is_not_passed_on_but_can_be_given_to_the_check(
     shutil.copytree(evaluated.root, root)
     text = (root / "params.yaml").read_text(encoding="utf-8")
     text = re.sub(r"origin: generated", "origin: imported", text)
-    text = re.sub(r"generated:\n  demo: .*\n", "generated: {}\n", text)
+    text = re.sub(r"(?m)^generated:.*\n(  .*\n|#.*\n)+", "generated: {}\n", text)
     (root / "params.yaml").write_text(text, encoding="utf-8")
     bundle = made(Layout(root), tmp_path / "imported.zip")
     folder = tmp_path / "files"
@@ -315,9 +315,7 @@ def test_changed_evidence_is_found_through_all_that_rests_on_it(opened: Path, tm
     places = {(one.file, one.row, one.column) for one in found}
     assert any(file == f"{RUN}/per_user.parquet" and row.startswith("seed 2023") for file, row, _ in places)
     assert any(file == "tables/significance-demo.csv" and column == "low" for file, _, column in places)
-    assert any(
-        file == "tables/report-provenance-cost.csv" and column == "epochs" for file, _, column in places
-    )
+    assert any(file == "tables/efficiency.csv" and column == "epochs" for file, _, column in places)
 
 
 @pytest.mark.parametrize(
@@ -345,7 +343,7 @@ def test_a_changed_value_is_named_down_to_the_cell(opened: Path, tmp_path: Path)
     assert (value.row, value.column) == ("seed 2023, user 5", "recall@20")
     assert float(value.stored) == pytest.approx(1 - float(value.derived))
     cells = [one for one in found if one.file == "tables/main-demo.cells.csv"]
-    assert any(one.column == "R@5" and one.stored.endswith("X") and "base" in one.row for one in cells)
+    assert any(one.column == "R@5" and "X" in one.stored and "base" in one.row for one in cells)
     assert any(one.file == f"{RUN}/metrics.json" and one.column == "recall@20" for one in found)
 
 
@@ -354,7 +352,7 @@ def test_every_difference_is_told_on_stdout_and_the_first_on_stderr(
 ) -> None:
     _edit(opened / "tables/main-demo.csv", r"(?<=irllrec,2,)\d+", "77")
     pack(opened, tmp_path / "x.zip")
-    done = _elsewhere(Built(tmp_path / "x.zip", "", 0, 0, built.bundle), tmp_path, "--format", "json")
+    done = _elsewhere(Built(tmp_path / "x.zip", "", 0, 0, built.bundle), tmp_path, "-q", "--format", "json")
     assert done.returncode == 1
     rows = [row for row in json.loads(done.stdout)["rows"] if row["differences"]]
     assert {(row["part"], row["file"], row["column"]) for row in rows} == {
@@ -366,7 +364,7 @@ def test_every_difference_is_told_on_stdout_and_the_first_on_stderr(
 
 
 def test_files_that_cannot_be_read_end_the_check_by_name(opened: Path, tmp_path: Path) -> None:
-    (opened / RUN / "metrics.json").write_text("[" * 100_000, encoding="utf-8")
+    (opened / RUN / "metrics.json").write_text("[" * 60_000, encoding="utf-8")
     (opened / "evil.pkl").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
     found = _check(opened, tmp_path / "x.zip")
     named = {one.file for one in found.differences}
