@@ -167,8 +167,9 @@ def _family_note(judgements: Sequence[Judgement], params: Params, rule: Rule) ->
     size, method = tests[0].family_size, CORRECTION_NAMES[tests[0].correction]
     section = params.statistics
     return (
-        "p: paired t-test over users, each averaged over seeds (between groups of users: Welch's t-test); "
-        f"{method} over all {size} test{'s' * (size != 1)} of the claims shown. CI: "
+        "p: paired t-test over users, each averaged over seeds (between groups by training items, such as "
+        f"1-3 − ≥13: Welch's t-test; under noise, such as clicks10: of what each side loses); {method} over all "
+        f"{size} test{'s' * (size != 1)} of the claims shown. CI: "
         f"{100 * (1 - section.alpha):g}% bootstrap over users, {section.bootstrap_samples:,} samples (between "
         f"groups: Welch's). Detectable: smallest difference with {100 * rule.power:g} % power at the family's "
         f"strictest level, {section.alpha:g}/{max(size, 1)}."

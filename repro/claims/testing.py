@@ -141,7 +141,7 @@ def _contrast(claim: Interaction, test: PlannedTest, found: Results, params: Par
     labels = [strata[number].label for number in (sparse, dense)]
     share = ", relative" if claim.gain == "relative" else ""
     return ClaimTest(
-        name=f"{_short(test)}{share}: {labels[0]} − {labels[1]} train items",
+        name=f"{_short(test)}{share}: {labels[0]} − {labels[1]}",
         candidate=f"gain of {test.candidate.name} over {test.reference.name}{share}, users of {labels[0]}",
         reference=f"the same gain, users of {labels[1]}",
         metric=test.metric,
@@ -201,11 +201,10 @@ def _paired_name(claim: Claim, test: PlannedTest) -> str:
     clean = [side.clean for side in (test.candidate, test.reference)]
     assert clean[0] is not None
     assert clean[1] is not None
-    return f"{clean[0].variant} − {clean[1].variant}, kept in {_noise(test)}"
+    return f"{clean[0].variant} − {clean[1].variant}, {_noise(test)}"
 
 
 def _noise(test: PlannedTest) -> str:
-    """Return the noise in words, from what the noisy cell asks for beside the clean one."""
+    """Return the noise as names of variants have it."""
     noisy = test.candidate.cell
-    clicks = f"{noisy.click_noise}% fake clicks" if noisy.click_noise else ""
-    return clicks or f"{noisy.text_noise}% text noise"
+    return f"clicks{noisy.click_noise}" if noisy.click_noise else f"textnoise{noisy.text_noise}"
