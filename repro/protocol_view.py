@@ -29,7 +29,7 @@ from repro.results import CellResult
 from repro.statistics.verdict import stars
 from repro.tables.comparisons import ComparisonRow, comparison_table
 from repro.tables.main import OURS, provenance_notes
-from repro.tables.model import Table, p_text
+from repro.tables.model import Scalar, Table, p_text
 
 BASE = "base"
 
@@ -142,6 +142,19 @@ def sensitivity_of(
     )
 
 
+def check_claimed(metric: str) -> None:
+    """Do nothing for a metric that a claim can be made on.
+
+    Raises:
+        ReproError: If it has no better side.
+    """
+    if not is_accuracy(metric):
+        raise ReproError(
+            f"{metric} has no better side, so no claim can be made on it: name recall, ndcg, precision, hit or "
+            "mrr, for example recall@20."
+        )
+
+
 def table_of(found: Sensitivity, params: Params) -> Table:
     """Return the analysis as a table, one protocol a row."""
     sections: dict[str, list[ComparisonRow]] = {}
@@ -170,7 +183,7 @@ def table_of(found: Sensitivity, params: Params) -> Table:
 
 def _row(row: Judged) -> ComparisonRow:
     setting = row.choice.setting
-    facts = {
+    facts: dict[str, Scalar] = {
         "switch": row.choice.switch or "standing protocol",
         "option": row.choice.option,
         "mask": setting.mask,
@@ -227,11 +240,7 @@ def _stored_pair(
 
 def _standing_setting(params: Params, pair: Pair, metric: str | None) -> Setting:
     chosen = metric or f"{params.protocol.metrics[0]}@{max(params.protocol.cutoffs)}"
-    if not is_accuracy(chosen):
-        raise ReproError(
-            f"{chosen} has no better side, so no claim can be made on it: name recall, ndcg, precision, hit or "
-            "mrr, for example recall@20."
-        )
+    check_claimed(chosen)
     masks = [_mask(cell, params) for cell in (pair.candidate, pair.reference)]
     if masks[0] != masks[1]:
         raise ReproError(

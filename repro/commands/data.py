@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from repro.commands.resplit import resplit
 from repro.commands.selection import FormatOption, check_format, print_table
 
 if TYPE_CHECKING:
     from repro.layout import Layout
 
 app = typer.Typer(no_args_is_help=True, help="Fetch, import, describe and audit data sets.")
+app.command("resplit")(resplit)
 
 ReplaceOption = Annotated[
     bool, typer.Option("--replace", help="Put the new data in the place of a data set of this name.")

@@ -46,11 +46,13 @@ def protocol(
     from repro.commands.compare import request_of
     from repro.commands.selection import grid_places
     from repro.errors import ReproError
-    from repro.protocol_view import sensitivity_of, table_of
+    from repro.protocol_view import check_claimed, sensitivity_of, table_of
 
     asked = read_options(format, correction, [metric] if metric else None)
     if variant == against:
         raise ReproError(f"--variant and --against are both {variant}: name two different variants.")
+    if metric:
+        check_claimed(asked.metrics[0])
     place = grid_places(asked.params, [dataset], [backbone] if backbone else None)[0][1]
     names = [f"{dataset}/{place}/{name}" for name in (variant, against)]
     requests = [request_of(asked.params, name) for name in names]
