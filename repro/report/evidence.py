@@ -24,7 +24,7 @@ class Evidence:
 
     Attributes:
         layout: The checkout.
-        params: Its params.yaml.
+        params: Its params.yaml, without the cells that cannot be read.
         datasets: The data sets reported on.
         cells: Results of their evaluated cells, in the order of the grid.
         absent: Keys of cells of the grid without results.
@@ -64,17 +64,28 @@ def gather(layout: Layout, params: Params, datasets: Sequence[str], stale: Seque
     wanted = [key for key, cell in params.cells.items() if cell.dataset in datasets]
     there = evaluated_keys(layout, params, wanted)
     cells: list[CellResult] = []
-    gaps: list[Gap] = []
+    broken: dict[str, Gap] = {}
     for key in there:
         try:
             cells += read_cells(layout, params, [key])
         except (ReproError, IrllrecError) as error:
-            gaps.append(gap_of(layout, f"Cell {key}", error))
+            broken[key] = gap_of(layout, f"Cell {key}", error)
     if not cells:
-        first = gaps[0].why if gaps else f"run `repro table main --dataset {datasets[0]}`."
+        first = (
+            next(iter(broken.values())).why if broken else f"run `repro table main --dataset {datasets[0]}`."
+        )
         raise ReproError(f"No cell of {', '.join(datasets)} has results that a report could show: {first}")
     absent = tuple(key for key in wanted if key not in there)
-    return Evidence(layout, params, tuple(datasets), tuple(cells), absent, tuple(stale), tuple(gaps))
+    readable = {key: cell for key, cell in params.cells.items() if key not in broken}
+    return Evidence(
+        layout=layout,
+        params=params.model_copy(update={"cells": readable}),
+        datasets=tuple(datasets),
+        cells=tuple(cells),
+        absent=absent,
+        stale=tuple(stale),
+        gaps=tuple(broken.values()),
+    )
 
 
 def attempt(layout: Layout, what: str, make: Callable[[], Made]) -> tuple[Made | None, tuple[Gap, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from repro.errors import ReproError
 from repro.groupings import read_grouping
-from repro.report.evidence import Evidence, attempt
+from repro.report.evidence import Evidence
 from repro.report.model import Section
 from repro.report.shelf import Shelf
 from repro.strata_tables import strata_tables
@@ -26,11 +26,9 @@ def groups_section(evidence: Evidence) -> Section | None:
     shelf = Shelf(evidence.layout, "groups", "Who gains")
     for name in evidence.datasets:
         for by, words in _GROUPINGS.items():
-            found, gaps = attempt(
-                evidence.layout, words, lambda name=name, by=by: _stratified(evidence, name, by)
+            found = shelf.attempt(
+                f"{words} on {name}", lambda name=name, by=by: _stratified(evidence, name, by)
             )
-            for gap in gaps:
-                shelf.gap(f"{gap.what} on {name}", gap.why)
             if found is not None:
                 _show(shelf, evidence, found, name, by)
     return shelf.section()

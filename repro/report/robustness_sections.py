@@ -11,7 +11,7 @@ from repro.noise_tables import noise_tables
 from repro.noise_view import noise_figure_of, noise_studies_of
 from repro.protocol.drawing import figures_of
 from repro.protocol_view import BASE, Sensitivity, sensitivity_of, table_of
-from repro.report.evidence import Evidence, attempt
+from repro.report.evidence import Evidence
 from repro.report.model import Section
 from repro.report.shelf import Shelf
 from repro.sensitivity_tables import sensitivity_tables
@@ -27,13 +27,12 @@ def noise_section(evidence: Evidence) -> Section | None:
     shelf = Shelf(evidence.layout, "noise", "Robustness to noise")
     params = evidence.params
     for name in evidence.datasets:
-        studies = noise_studies_of(evidence.layout, params, name)
-        for study in studies:
+        what = f"Noise on {name}"
+        studies = shelf.attempt(what, lambda name=name: noise_studies_of(evidence.layout, params, name))
+        for study in studies or ():
             _show(shelf, noise_tables(study, params), noise_figure_of(study, params), name)
-        if not studies:
-            shelf.gap(
-                f"Noise on {name}", f"no cell with noise is evaluated: run `repro noise --dataset {name}`."
-            )
+        if studies == []:
+            shelf.gap(what, f"no cell with noise is evaluated: run `repro noise --dataset {name}`.")
     return shelf.section()
 
 
@@ -42,13 +41,16 @@ def sensitivity_section(evidence: Evidence) -> Section | None:
     shelf = Shelf(evidence.layout, "sensitivity", "Sensitivity to settings")
     params = evidence.params
     for name in evidence.datasets:
-        found = sensitivities_of(evidence.layout, params, name)
+        what = f"Settings on {name}"
+        found = shelf.attempt(what, lambda name=name: sensitivities_of(evidence.layout, params, name))
+        if found is None:
+            continue
         figures = sensitivity_figures(found, params)
         for table, figure in zip(sensitivity_tables(found, params), figures, strict=True):
             _show(shelf, [table], figure, name)
         if not found:
             shelf.gap(
-                f"Settings on {name}",
+                what,
                 f"no cell with a changed setting is evaluated: run `repro sensitivity --dataset {name}`.",
             )
     return shelf.section()
@@ -58,10 +60,7 @@ def protocol_section(evidence: Evidence) -> Section | None:
     """Return which choices of the protocol change the verdict on irllrec against base."""
     shelf = Shelf(evidence.layout, "protocol", "Choices of the protocol")
     for name in evidence.datasets:
-        what = f"Protocol on {name}"
-        found, gaps = attempt(evidence.layout, what, lambda name=name: _protocol(evidence, name))
-        for gap in gaps:
-            shelf.gap(gap.what, gap.why)
+        found = shelf.attempt(f"Protocol on {name}", lambda name=name: _protocol(evidence, name))
         if found is not None:
             figures = figures_of(found.pair, found.rows, found.combined, evidence.params)
             _show(shelf, [table_of(found, evidence.params)], figures[0], name)

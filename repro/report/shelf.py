@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from repro.figures.model import Figure
 from repro.figures_catalogue import Absence, figures_of
 from repro.layout import Layout
-from repro.report.evidence import Evidence, attempt, gap_of
+from repro.report.evidence import Evidence, Made, attempt, gap_of
 from repro.report.model import FigurePart, Gap, Part, Section, TablePart
 from repro.tables.model import Table
 
@@ -42,10 +42,15 @@ class Shelf:
             make: Makes it; its errors become the gap.
             folded: Whether it is closed until the reader opens it.
         """
-        table, gaps = attempt(self.layout, title, make)
+        table = self.attempt(title, make)
         if table is not None and table.records:
             self._parts.append(TablePart(f"{self.anchor}-{name}", title, table, command, folded))
+
+    def attempt(self, what: str, make: Callable[[], Made]) -> Made | None:
+        """Return what ``make`` makes; its errors become a gap, and None."""
+        made, gaps = attempt(self.layout, what, make)
         self._gaps.extend(gaps)
+        return made
 
     def figures(self, figures: Sequence[Figure], dataset: str) -> None:
         """Put figures up, anchored by their own names; of each kind the first is open, the rest are folded."""
@@ -62,7 +67,10 @@ class Shelf:
         Figures of one kind that several backbones lack are one gap.
         """
         for dataset in evidence.datasets:
-            found, absent = figures_of(evidence.layout, evidence.params, dataset, kinds=kinds)
+            found, absent = self.attempt(
+                f"Figures of {dataset}",
+                lambda name=dataset: figures_of(evidence.layout, evidence.params, name, kinds=kinds),
+            ) or ([], [])
             self.figures(found, dataset)
             lacking: dict[str, list[Absence]] = {}
             for absence in absent:

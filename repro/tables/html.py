@@ -19,6 +19,7 @@ _NUMBER = re.compile(
 _STARS = {"*": "one star", "**": "two stars", "***": "three stars"}
 _MARKS = {"best": "best", "second": "second best"}
 _ABSENT = {"", "–"}
+_SHORT = 18
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls, but for tab and line end
     "\u2028\u2029\u202a-\u202e\u2066-\u2069"  # breaks of lines, turns of the direction of writing
@@ -72,8 +73,8 @@ def html_table(table: Table, identity: str) -> str:
         for block in table.blocks
     ]
     columns = [
-        {"name": printable(name), "numeric": kind is not None}
-        for name, kind in zip(table.columns, kinds, strict=True)
+        {"name": printable(name), "kind": "number" if kind is not None else _kind_of_words(table, place)}
+        for place, (name, kind) in enumerate(zip(table.columns, kinds, strict=True))
     ]
     template = environment(TEMPLATES).get_template("table.html")
     return template.render(identity=identity, title=printable(table.title), columns=columns, blocks=blocks)
@@ -128,6 +129,12 @@ def number(text: str) -> tuple[float, str] | None:
         return None
     value = float(found["number"].replace(",", "").replace("−", "-"))
     return value, (found["unit"] or "").strip()
+
+
+def _kind_of_words(table: Table, column: int) -> str:
+    """Return the classes of a column of words; one of short words is not broken into lines."""
+    longest = max((len(line.entries[column].text) for line in _lines(table)), default=0)
+    return "words short" if longest <= _SHORT else "words"
 
 
 def _rows(lines: tuple[Line, ...], kinds: list[str | None]) -> list[Row]:
