@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 from repro.claims.judging import Judgement
 from repro.claims_view import claims_table_of, judgements_of
@@ -20,7 +21,9 @@ def judged_claims(evidence: Evidence) -> tuple[Judged, ...]:
     titles: dict[str, tuple[str, str]] = {}
     verdicts: dict[str, list[Verdict]] = {}
     for name in evidence.datasets:
-        found, _ = attempt(evidence.layout, "Verdicts", lambda name=name: _judgements(evidence, name))
+        found, _ = attempt(
+            evidence.layout, "Verdicts", partial(judgements_of, evidence.layout, evidence.params, name)
+        )
         by_claim: dict[str, list[Judgement]] = {}
         for judgement in found or ():
             by_claim.setdefault(judgement.claim, []).append(judgement)
@@ -41,14 +44,10 @@ def tests_section(evidence: Evidence) -> Section | None:
             f"tests-{name}",
             f"Claims on {name}",
             f"repro claims --dataset {name} --why",
-            lambda name=name: claims_table_of(evidence.layout, evidence.params, name, why=True),
+            partial(claims_table_of, evidence.layout, evidence.params, name, why=True),
             folded=True,
         )
     return shelf.section()
-
-
-def _judgements(evidence: Evidence, dataset: str) -> list[Judgement]:
-    return judgements_of(evidence.layout, evidence.params, dataset)
 
 
 def _over_backbones(members: Sequence[Judgement], dataset: str) -> Verdict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from repro.errors import ReproError
 from repro.groupings import read_grouping
 from repro.report.evidence import Evidence
@@ -26,9 +28,7 @@ def groups_section(evidence: Evidence) -> Section | None:
     shelf = Shelf(evidence.layout, "groups", "Who gains")
     for name in evidence.datasets:
         for by, words in _GROUPINGS.items():
-            found = shelf.attempt(
-                f"{words} on {name}", lambda name=name, by=by: _stratified(evidence, name, by)
-            )
+            found = shelf.attempt(f"{words} on {name}", partial(_stratified, evidence, name, by))
             if found is not None:
                 _show(shelf, evidence, found, name, by)
     return shelf.section()
@@ -49,5 +49,5 @@ def _show(shelf: Shelf, evidence: Evidence, found: Stratified, dataset: str, by:
     command = " ".join([*words, *(f"--variant {variant}" for variant in variants)])
     for kind, table in zip(_TABLES, strata_tables(found, evidence.params), strict=False):
         title = f"{_GROUPINGS[by]}, {dataset}" + (": tests between groups" if kind == "tests" else "")
-        shelf.table(f"{by}-{dataset}-{kind}", title, command, lambda table=table: table, folded=by != "users")
+        shelf.put(f"{by}-{dataset}-{kind}", title, command, table, folded=by != "users")
     shelf.figures(strata_figures(found, evidence.params), dataset)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from irllrec.data.cards import card_rows
 from irllrec.data.storage import read_json
 from repro.analysis import chief_metrics
@@ -35,7 +37,7 @@ def data_section(evidence: Evidence) -> Section | None:
             f"card-{name}",
             f"Card of {name}",
             f"repro data card {name}",
-            lambda name=name: _card(evidence, name),
+            partial(_card, evidence, name),
             folded=True,
         )
     return shelf.section()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from repro.ablations import ablation_table_of
 from repro.analysis import all_metrics, chief_metrics
 from repro.assembly import main_table_of, significance_table_of
@@ -30,7 +32,7 @@ def main_section(evidence: Evidence) -> Section | None:
             f"significance-{name}",
             f"Every comparison on {name}",
             f"dvc repro compare@{name}",
-            lambda name=name: significance_table_of(evidence.of(name), metrics, params, correction),
+            partial(significance_table_of, evidence.of(name), metrics, params, correction),
             folded=True,
         )
     shelf.catalogued(evidence, ("comparison", "gains"))

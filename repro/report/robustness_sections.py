@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from repro.analysis import Pair, by_backbone
 from repro.errors import ReproError
@@ -28,7 +29,7 @@ def noise_section(evidence: Evidence) -> Section | None:
     params = evidence.params
     for name in evidence.datasets:
         what = f"Noise on {name}"
-        studies = shelf.attempt(what, lambda name=name: noise_studies_of(evidence.layout, params, name))
+        studies = shelf.attempt(what, partial(noise_studies_of, evidence.layout, params, name))
         for study in studies or ():
             _show(shelf, noise_tables(study, params), noise_figure_of(study, params), name)
         if studies == []:
@@ -42,7 +43,7 @@ def sensitivity_section(evidence: Evidence) -> Section | None:
     params = evidence.params
     for name in evidence.datasets:
         what = f"Settings on {name}"
-        found = shelf.attempt(what, lambda name=name: sensitivities_of(evidence.layout, params, name))
+        found = shelf.attempt(what, partial(sensitivities_of, evidence.layout, params, name))
         if found is None:
             continue
         figures = sensitivity_figures(found, params)
@@ -60,7 +61,7 @@ def protocol_section(evidence: Evidence) -> Section | None:
     """Return which choices of the protocol change the verdict on irllrec against base."""
     shelf = Shelf(evidence.layout, "protocol", "Choices of the protocol")
     for name in evidence.datasets:
-        found = shelf.attempt(f"Protocol on {name}", lambda name=name: _protocol(evidence, name))
+        found = shelf.attempt(f"Protocol on {name}", partial(_protocol, evidence, name))
         if found is not None:
             figures = figures_of(found.pair, found.rows, found.combined, evidence.params)
             _show(shelf, [table_of(found, evidence.params)], figures[0], name)
@@ -84,5 +85,5 @@ def _show(shelf: Shelf, tables: Sequence[Table], figure: Figure, dataset: str) -
     """Put up tables and the figure of the same numbers, whose command prints both."""
     command = figure.command.removesuffix(_FIGURE)
     for number, table in enumerate(tables, start=1):
-        shelf.table(f"{figure.name}-{number}", table.title, command, lambda table=table: table)
+        shelf.put(f"{figure.name}-{number}", table.title, command, table)
     shelf.figures([figure], dataset)

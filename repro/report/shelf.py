@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from repro.figures.model import Figure
 from repro.figures_catalogue import Absence, figures_of
@@ -43,7 +44,12 @@ class Shelf:
             folded: Whether it is closed until the reader opens it.
         """
         table = self.attempt(title, make)
-        if table is not None and table.records:
+        if table is not None:
+            self.put(name, title, command, table, folded=folded)
+
+    def put(self, name: str, title: str, command: str, table: Table, *, folded: bool = False) -> None:
+        """Put up a table that is made already, unless it is empty; arguments as in :meth:`table`."""
+        if table.records:
             self._parts.append(TablePart(f"{self.anchor}-{name}", title, table, command, folded))
 
     def attempt(self, what: str, make: Callable[[], Made]) -> Made | None:
@@ -69,7 +75,7 @@ class Shelf:
         for dataset in evidence.datasets:
             found, absent = self.attempt(
                 f"Figures of {dataset}",
-                lambda name=dataset: figures_of(evidence.layout, evidence.params, name, kinds=kinds),
+                partial(figures_of, evidence.layout, evidence.params, dataset, kinds=kinds),
             ) or ([], [])
             self.figures(found, dataset)
             lacking: dict[str, list[Absence]] = {}
