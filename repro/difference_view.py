@@ -36,7 +36,7 @@ def ablation_figure(material: Material) -> Figure:
     Raises:
         NotDrawableError: If no ablated cell has results.
     """
-    pairs = ablation_pairs(material.cells.values())
+    pairs = ablation_pairs(list(material.cells.values()))
     if not pairs:
         waiting = [name for name in material.waiting if "-no-" in name or "-with-" in name]
         fix = (

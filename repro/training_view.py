@@ -101,7 +101,7 @@ def _curve(rows: pd.DataFrame, column: str, look: Look, name: str, *, best: bool
     if best:
         # The first of equal values is the one that training kept.
         peaks = table.idxmax()
-        found = tuple((int(peaks[seed]), float(table.loc[peaks[seed], seed])) for seed in table.columns)
+        found = tuple((int(peaks[seed]), float(table[seed].max())) for seed in table.columns)
     return Curve(name, look, table.index.to_numpy(dtype=np.int64), table.to_numpy(dtype=np.float64).T, found)
 
 

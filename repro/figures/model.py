@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from irllrec.data.storage import atomic_path
 from repro.figures.style import RC
@@ -56,7 +56,8 @@ def rendered(figure: Figure, form: str) -> bytes:
     from matplotlib.figure import Figure as Canvas
 
     no_date = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
-    with matplotlib.rc_context({**RC, "svg.hashsalt": figure.name}):
+    settings: Any = {**RC, "svg.hashsalt": figure.name}  # matplotlib types each key by its name
+    with matplotlib.rc_context(settings):
         canvas = Canvas(figsize=figure.size, layout="constrained")
         figure.draw(canvas)
         buffer = io.BytesIO()

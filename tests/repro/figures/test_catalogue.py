@@ -182,7 +182,7 @@ def test_the_case_lists_what_the_evaluation_stored(
     items = arrays["items"][0, list(arrays["users"]).index(node)][:10]
     listed = rows[rows["part"] == "recommended by irllrec"]
     assert list(listed["text"]) == [titles[item] for item in items]
-    found = {int(item) for u, item in zip(test["users"], test["items"], strict=True) if u == node}
+    found = {int(item) for u, item in zip(test["user"], test["item"], strict=True) if u == node}
     assert list(listed["hit"]) == [int(item in found) for item in items]
     lines = (trained_checkout / "data/text/demo/summaries.jsonl").read_text().splitlines()
     summary = next(one for one in map(json.loads, lines) if one["role"] == "user" and one["node"] == node)
