@@ -89,7 +89,7 @@ def _contrast_table(found: NoiseStudy, params: Params) -> Table:
         f"Does {found.favourite} lose less to noise?",
         list(sections.items()),
         ("noise", "scale"),
-        ("its change", f"{found.favourite}'s"),
+        ("other's change", f"{found.favourite}'s"),
         notes=[
             f"Each row compares two changes from clean to noisy. Above 0: {found.favourite} loses less. "
             f"Scale '{RELATIVE}': changes as shares of each variant's own clean value, tested by the delta "
