@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _ROW, _FRAME = 0.2, 0.85
 """Height of a row, and of title, ticks and axis name; inches."""
+_MARKED, _BARE = 0.42, 0.1
+"""Room beyond the intervals, in their span, on a side with stars and on one without."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,10 @@ def _frame(axes: Axes, panel: IntervalPanel) -> None:
     ends = [end for row in panel.rows for end in (row.low, row.high, row.value) if not math.isnan(end)]
     low, high = min(0.0, *ends), max(0.0, *ends)
     width = (high - low) or 2e-3
-    axes.set_xlim(low - 0.2 * width, high + 0.2 * width)
-    axes.xaxis.set_major_locator(MaxNLocator(4, min_n_ticks=3))
+    sides = {row.value < 0 for row in panel.rows if row.mark}
+    left, right = (_MARKED if side in sides else _BARE for side in (True, False))
+    axes.set_xlim(low - left * width, high + right * width)
+    axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _signed(value)))
 
 
