@@ -53,7 +53,8 @@ def tests_section(evidence: Evidence) -> Section | None:
 def _over_backbones(members: Sequence[Judgement], dataset: str) -> Verdict:
     """Return the verdict on a data set; over several backbones the one that stands first."""
     first, *rest = (_verdict(judgement, dataset) for judgement in members)
-    return Verdict(first.place, first.verdict, first.figures, first.why, first.command, tuple(rest))
+    command = f"repro claims --claim {members[0].claim} --dataset {dataset}" if rest else first.command
+    return Verdict(first.place, first.verdict, first.figures, first.why, command, tuple(rest))
 
 
 def _verdict(judgement: Judgement, dataset: str) -> Verdict:
