@@ -130,8 +130,8 @@ def _line_figure(lines: Sequence[Sensitivity], params: Params) -> Figure:
         [mark for one in lines for mark in _marks(one, params)],
         variant=cell.variant,
         caption=f"{place_of(lines[0])}. One setting changed at a time; the black diamond and the dotted line are the "
-        f"cell as in the grid, bars the {_interval_words(params)} of the difference to it. {_test_words(lines)} "
-        f"{NOT_TUNING}",
+        f"cell as in the grid, bars the {_interval_words(params)} of the difference to it. Full marks differ from it "
+        f"({_test_words(lines)}), hollow ones are not shown to. {NOT_TUNING}",
         command=_command(lines),
         alpha=params.statistics.alpha,
     )
@@ -144,7 +144,7 @@ def _heat_figure(found: Sensitivity, params: Params) -> Figure:
         f"sensitivity-{cell.dataset}-{cell.backbone}-{cell.variant}-{names}",
         f"Sensitivity of {cell.variant} to {' and '.join(found.settings)}, {cell.backbone} on {cell.dataset}",
         _marks(found, params),
-        caption=f"{place_of(found)}. ◂: as in the grid; a star: shown to differ from it. {_test_words([found])} "
+        caption=f"{place_of(found)}. ◂: as in the grid; a star: shown to differ from it ({_test_words([found])}). "
         f"{NOT_TUNING}",
         command=_command([found]),
         alpha=params.statistics.alpha,
@@ -158,12 +158,9 @@ def _interval_words(params: Params) -> str:
 def _test_words(found: Sequence[Sensitivity]) -> str:
     comparisons = [c for one in found for c in one.comparisons.values()]
     if not comparisons:
-        return ""
+        return "no test was made"
     first = comparisons[0]
-    return (
-        f"Full marks differ from it (paired t over users, {CORRECTION_NAMES[first.correction]} over all "
-        f"{first.family_size} tests), hollow ones are not shown to."
-    )
+    return f"paired t over users, {CORRECTION_NAMES[first.correction]} over all {first.family_size} tests"
 
 
 def _command(found: Sequence[Sensitivity]) -> str:

@@ -166,6 +166,7 @@ def test_sensitivity_trains_a_cell_for_each_value(release: Path) -> None:
     assert [(row["value"], row["as_in_grid"]) for row in rows] == [("4", ""), ("128", "yes")]
     assert "irllrec-at-intents-4" in (release / "params.yaml").read_text()
     again = _run(release, "repro", "table", "main", "--no-run", "--format", "csv")
+    assert again.returncode == 0, again.stderr
     assert "irllrec-at-intents-4" not in again.stdout
 
 
