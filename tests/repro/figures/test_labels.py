@@ -9,7 +9,7 @@ from repro.figures.labels import STAND_IN, drawable, spread, text_width, wrapped
 
 
 def test_labels_that_are_far_apart_stay() -> None:
-    assert spread([0.1, 0.9, 0.5], 0.1).tolist() == [0.1, 0.9, 0.5]
+    assert spread([0.1, 0.9, 0.5], 0.1) == pytest.approx([0.1, 0.9, 0.5])
 
 
 def test_labels_of_one_place_part_around_it() -> None:
