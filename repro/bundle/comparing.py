@@ -116,11 +116,14 @@ def _by_line(
     """Yield lines that differ in more than layout; where only their breaks differ, nothing."""
     if not exactly and _words(stored) == _words(derived):
         return
-    lines = itertools.zip_longest(stored.splitlines(), derived.splitlines(), fillvalue="")
-    for number, (one, other) in enumerate(lines, start=1):
+    here, there = stored.splitlines(), derived.splitlines()
+    for number, (one, other) in enumerate(itertools.zip_longest(here, there, fillvalue=""), start=1):
         if one != other and (exactly or _words(one) != _words(other)):
             label = shown(" ".join(other.translate(_RULES).split()[:3]))
             yield Difference(file, *_parted(one, other), table, f"line {number} ({label})")
+            if len(here) != len(there):  # all lines below are shifted
+                yield Difference(file, f"{len(here):,} lines", f"{len(there):,} lines", table)
+                return
 
 
 def _words(text: str) -> list[str]:

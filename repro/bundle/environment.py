@@ -10,9 +10,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from repro.provenance import LIBRARIES, versions
+from repro.provenance import LIBRARIES, sha256_of_files, sha256_of_json, versions
 
 OURS = "irllrec-repro"
+CODE = "irllrec-repro's code"
 DRAWING = ("matplotlib", "jinja2", "markupsafe")
 """Whose version can change a byte of the report though no figure changes."""
 
@@ -29,6 +30,7 @@ def environment() -> dict[str, Any]:
         "system": _system(),
         "processor": {"model": _processor(), "cores": os.cpu_count()},
         "kernels": kernels().name,
+        "code_sha256": _code_hash(),
         "packages": _packages(),
     }
 
@@ -45,6 +47,7 @@ def other_versions(stored: Mapping[str, Any]) -> dict[str, str]:
     here = versions((*LIBRARIES, *DRAWING, OURS))
     there = {name: entry.get("version") for name, entry in stored["packages"].items()}
     there["python"] = stored["python"]["version"]
+    here[CODE], there[CODE] = _code_hash()[:10], str(stored["code_sha256"])[:10]
     return {
         name: f"{name} {there.get(name) or 'none'} → {version or 'none'}"
         for name, version in here.items()
@@ -71,6 +74,19 @@ def own_version() -> str | None:
         return metadata.version(OURS)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _code_hash() -> str:
+    """Return the hash of this package's own files: two states of a checkout may have one version."""
+    import irllrec
+    import repro
+
+    hashes: dict[str, str] = {}
+    for package in (irllrec, repro):
+        folder = Path(package.__path__[0])
+        files = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+        hashes |= sha256_of_files(files, folder.parent)
+    return sha256_of_json(hashes)
 
 
 def _packages() -> dict[str, dict[str, str | None]]:

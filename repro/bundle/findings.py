@@ -7,8 +7,8 @@ from repro.bundle.differences import Difference, Part, shown
 from repro.tables.model import Block, Entry, Group, Line, Record, Scalar, Table
 
 _COLUMNS = ("what was compared", "compared", "differs")
-_PLACE_COLUMNS = 54
-_VALUE_COLUMNS = 22
+_PLACE_COLUMNS = 42
+_VALUE_COLUMNS = 17
 """Widths that fit a terminal of 80 columns; CSV and JSON have all in full."""
 
 SHOWN = 40

@@ -87,7 +87,7 @@ def pins_part(layout: Layout, bundle: Bundle, tables: Mapping[str, str]) -> Part
         )
     return Part(
         "dvc.lock",
-        "hashes and settings that the pipeline kept",
+        "the pipeline's hashes and settings",
         count,
         "files",
         tuple(found),

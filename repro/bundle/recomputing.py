@@ -208,7 +208,7 @@ def metrics_part(cells: Sequence[CellResult]) -> Part:
             if not _equal(stored.get(key), derived.get(key))
         ]
     return Part(
-        "metrics.json", f"means of the per-user values of {len(cells)} cells", count, "values", tuple(found)
+        "metrics.json", f"means of per-user values, {len(cells)} cells", count, "values", tuple(found)
     )
 
 

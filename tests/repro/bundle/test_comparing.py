@@ -99,3 +99,11 @@ def test_what_is_no_table_is_told(ending: str, content: str) -> None:
 def test_lines_broken_elsewhere_are_no_other_figures(ending: str) -> None:
     changed = FORMS[ending].replace("Holm over all", "Holm over\nall").replace("irllrec ", "irllrec   ")
     assert compare_forms("main", f"tables/main.{ending}", changed, FORMS[ending]) == []
+
+
+def test_a_line_too_many_does_not_make_every_line_below_it_a_difference() -> None:
+    derived = "".join(f"line {number}\n" for number in range(100))
+    stored = derived.replace("line 5\n", "line 5\nline 5.5\n")
+    first, count = compare_forms("", "results/report.html", stored, derived)
+    assert first.row.startswith("line 7 ")
+    assert (count.stored, count.derived) == ("101 lines", "100 lines")
