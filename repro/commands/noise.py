@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +10,8 @@ import typer
 from repro.commands.selection import (
     BackboneOption,
     CorrectionOption,
+    FigureOption,
+    FolderOption,
     FormatOption,
     MetricsOption,
     NoRunOption,
@@ -49,13 +50,8 @@ def noise(
         ),
     ] = None,
     metrics: MetricsOption = None,
-    figure: Annotated[
-        bool, typer.Option("--figure", help="Also draw the curves, as PNG and PDF; paths go to stderr.")
-    ] = False,
-    folder: Annotated[
-        Path | None,
-        typer.Option("--folder", help="Where --figure writes. Default: results/figures of the checkout."),
-    ] = None,
+    figure: FigureOption = False,
+    folder: FolderOption = None,
     correction: CorrectionOption = None,
     format: FormatOption = "rich",
     no_run: NoRunOption = False,

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,6 +42,13 @@ MetricsOption = Annotated[
 CorrectionOption = Annotated[
     str | None,
     typer.Option("--correction", help="holm or bh. Default: statistics.correction in params.yaml."),
+]
+FigureOption = Annotated[
+    bool, typer.Option("--figure", help="Also draw it, as PNG and PDF; paths go to stderr.")
+]
+FolderOption = Annotated[
+    Path | None,
+    typer.Option("--folder", help="Where --figure writes. Default: results/figures of the checkout."),
 ]
 FormatOption = Annotated[str, typer.Option("--format", help="rich, md, latex, csv or json.")]
 NoRunOption = Annotated[

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from repro.commands.selection import (
     CorrectionOption,
+    FigureOption,
+    FolderOption,
     FormatOption,
     MetricsOption,
     NoRunOption,
@@ -38,13 +39,8 @@ def sensitivity(
         bool, typer.Option("--grid", help="Change two settings together: a heat map of all combinations.")
     ] = False,
     metrics: MetricsOption = None,
-    figure: Annotated[
-        bool, typer.Option("--figure", help="Also draw it, as PNG and PDF; paths go to stderr.")
-    ] = False,
-    folder: Annotated[
-        Path | None,
-        typer.Option("--folder", help="Where --figure writes. Default: results/figures of the checkout."),
-    ] = None,
+    figure: FigureOption = False,
+    folder: FolderOption = None,
     correction: CorrectionOption = None,
     format: FormatOption = "rich",
     no_run: NoRunOption = False,
