@@ -186,4 +186,5 @@ def test_a_mistake_in_params_is_the_stage_sentence_and_nothing_is_half_written(r
         params.write_text(before)
     assert done.returncode == 1
     assert "pair_wait" in done.stderr.splitlines()[-1]
-    assert _run(release, "dvc", "repro").returncode == 0
+    mended = _run(release, "dvc", "repro")
+    assert mended.returncode == 0, mended.stdout + mended.stderr
