@@ -48,7 +48,7 @@ def _run(release: Path, *words: str, **environment: str) -> subprocess.Completed
     return subprocess.run(
         [*program, *words[1:]],
         cwd=release,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        env={**os.environ, "REPRO_PYTHON": sys.executable, "OMP_NUM_THREADS": "1", **environment},
         capture_output=True,
         text=True,
         check=False,
