@@ -114,7 +114,7 @@ def _seeds(record: Record) -> str:
 def _draw(records: Sequence[Record]) -> None:
     """Draw seconds a step over nodes, both sides, logarithmic on both axes."""
     mpl.rcParams["svg.hashsalt"] = "irllrec-repro"
-    figure, axes = plt.subplots(figsize=(7.0, 4.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8.4, 4.2), layout="constrained")
     deepest = max(record["text"] for record in records)
     for row, colour in zip(SHOWN, ("tab:blue", "tab:orange", "tab:green", "tab:red"), strict=False):
         mine = [r for r in records if r["row"] == row and r["text"] in (deepest, records[0]["text"])]
@@ -127,7 +127,7 @@ def _draw(records: Sequence[Record]) -> None:
                 axes.plot(*zip(*points, strict=True), style, marker="o", color=colour, label=f"{row}, {side}")
     axes.set(xscale="log", yscale="log", xlabel="users and items", ylabel="seconds a training step")
     axes.grid(visible=True, which="both", alpha=0.25)
-    axes.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside right upper", frameon=False)
     figure.savefig(PLOT, metadata={"Date": None})
     plt.close(figure)
 
