@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from repro.analysis import scores_of
 from repro.claims.judging import Judgement, judge
@@ -20,7 +21,22 @@ from repro.tables.main import provenance_notes
 from repro.tables.model import Table
 
 
-def judgements_of(
+@dataclass(frozen=True)
+class JudgedClaims:
+    """Judgements, and what they rest on.
+
+    Attributes:
+        judgements: Claim after claim.
+        cells: Results of the claims' cells that are there, by key.
+        rule: How tests become a verdict.
+    """
+
+    judgements: tuple[Judgement, ...]
+    cells: Mapping[str, CellResult]
+    rule: Rule
+
+
+def judged_claims_of(
     layout: Layout,
     params: Params,
     dataset: str | None = None,
@@ -28,7 +44,7 @@ def judgements_of(
     names: Sequence[str] = (),
     backbones: Sequence[str] = (),
     correction: str | None = None,
-) -> list[Judgement]:
+) -> JudgedClaims:
     """Return the judgement of every claim, reading only results that are there.
 
     Args:
@@ -45,7 +61,7 @@ def judgements_of(
     claims = load_claims(layout, params)
     places = plan(claims, params, names=names, datasets=[dataset] if dataset else (), backbones=backbones)
     found = read_results(layout, params, places)
-    return judge(places, found, params, claims.rule, correction or params.statistics.correction)
+    return judged(places, found, params, claims.rule, correction or params.statistics.correction)
 
 
 def claims_table_of(
@@ -58,15 +74,13 @@ def claims_table_of(
     correction: str | None = None,
     why: bool = False,
 ) -> Table:
-    """Return the table of :func:`judgements_of`, whose arguments it takes.
+    """Return the table of :func:`judged_claims_of`, whose arguments it takes.
 
     Args:
         why: Show every test and explain it in words, not only the one that each verdict hangs on.
     """
-    claims = load_claims(layout, params)
-    places = plan(claims, params, names=names, datasets=[dataset] if dataset else (), backbones=backbones)
-    found = read_results(layout, params, places)
-    return table_of(places, found, params, claims.rule, correction or params.statistics.correction, why=why)
+    found = judged_claims_of(layout, params, dataset, names=names, backbones=backbones, correction=correction)
+    return table_of(found, params, why=why)
 
 
 def read_results(
@@ -85,19 +99,22 @@ def read_results(
     return {key: read_result(layout, key, params.cells[key]) for key in keys}
 
 
-def table_of(
+def judged(
     places: Sequence[PlannedClaim],
     found: Mapping[str, CellResult],
     params: Params,
     rule: Rule,
     correction: str,
-    *,
-    why: bool = False,
-) -> Table:
-    """Return the judgements of planned claims as a table; its arguments are those of ``judge``."""
-    judgements = judge(places, found, params, rule, correction)
-    alpha = params.statistics.alpha
-    used = {key for place in places for request in place.requests if (key := request.key) in found}
+) -> JudgedClaims:
+    """Return the judgements of planned claims with what they rest on; arguments as ``judge`` takes them."""
+    requests = {request.key for place in places for request in place.requests}
+    cells = {key: cell for key, cell in found.items() if key in requests}
+    return JudgedClaims(tuple(judge(places, found, params, rule, correction)), cells, rule)
+
+
+def table_of(claims: JudgedClaims, params: Params, *, why: bool = False) -> Table:
+    """Return judged claims as a table; ``why`` shows and explains every test."""
+    judgements, rule, alpha = claims.judgements, claims.rule, params.statistics.alpha
     metrics = list(dict.fromkeys(test.metric for judgement in judgements for test in judgement.tests))
     return claims_table(
         [_row(judgement, alpha) for judgement in judgements],
@@ -108,7 +125,7 @@ def table_of(
             *(_explained(judgements, alpha) if why else ()),
             _rule_note(rule, alpha),
             _family_note(judgements, params, rule),
-            *provenance_notes([scores_of(found[key], metrics) for key in found if key in used]),
+            *provenance_notes([scores_of(cell, metrics) for cell in claims.cells.values()]),
         ],
     )
 

@@ -11,7 +11,7 @@ from repro.assembly import STARS_NOTE, comparison_row, interval_note
 from repro.figure_material import Material, NotDrawableError, plural
 from repro.figures.intervals import IntervalPanel, IntervalRow, draw_intervals, interval_height
 from repro.figures.model import COLUMN_WIDTH, Figure
-from repro.figures.style import Look, look_of
+from repro.figures.style import Look, look_of, looks_of
 from repro.params import Params
 from repro.results import CellResult
 from repro.statistics.comparison import Comparison, correct_family
@@ -94,13 +94,13 @@ def comparison_figure(materials: Sequence[Material], named: Sequence[str] = ()) 
             f"no backbone of {first.dataset} has results of base and of another variant: add them with "
             "`repro grid add`, then `dvc repro`."
         )
-    variants = list(dict.fromkeys(pair.candidate.cell.variant for pair in pairs.values()))
+    looks = looks_of(list(dict.fromkeys(pair.candidate.cell.variant for pair in pairs.values())))
     rows = [
         _Row(
             pair,
             pair.candidate.cell.variant,
             pair.candidate.cell.backbone,
-            look_of(pair.candidate.cell.variant, variants.index(pair.candidate.cell.variant)),
+            looks[pair.candidate.cell.variant],
         )
         for pair in pairs.values()
     ]

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from irllrec.data.interactions import Interactions
-from irllrec.evaluation.ranking import BLOCK_ENTRIES
+from irllrec.evaluation.ranking import user_blocks
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,17 @@ def rank_with_ties(
     last = first.copy()
     at_cut = np.zeros((len(users), length), dtype=bool)
     hidden, relevant = [table.matrix() for table in masked], test.matrix()
-    block = max(1, BLOCK_ENTRIES // max(item_count, 1))
-    for start in range(0, len(users), block):
-        chosen = np.asarray(users[start : start + block], dtype=np.int64)
+    for start, chosen in user_blocks(users, item_count):
         scores = (user_embeddings[torch.from_numpy(chosen)] @ item_embeddings.T).numpy()
         for matrix in hidden:
             scores[matrix[chosen].nonzero()] = -np.inf
         best = torch.topk(torch.from_numpy(scores), min(depth + 1, item_count), dim=1)
         values, listed = best.values.numpy(), best.indices.numpy()[:, :depth]
         equal = (values[:, :-1] == values[:, 1:]) & np.isfinite(values[:, 1:])
-        at_cut[start : start + block, : equal.shape[1]] = equal
+        at_cut[start : start + len(chosen), : equal.shape[1]] = equal
         plain = np.where(np.isneginf(values[:, :depth]), -1, listed)
-        first[start : start + block, :depth] = plain
-        last[start : start + block, :depth] = plain
+        first[start : start + len(chosen), :depth] = plain
+        last[start : start + len(chosen), :depth] = plain
         for row in np.flatnonzero(equal.any(axis=1)):
             wanted = np.zeros(item_count, dtype=bool)
             wanted[relevant[[chosen[row]]].nonzero()[1]] = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -70,9 +70,7 @@ def rank_scores(
     """
     lists = np.full((len(users), length), -1, dtype=np.int32)
     depth = min(length, item_count)
-    block = max(1, BLOCK_ENTRIES // item_count)
-    for start in range(0, len(users), block):
-        chosen = np.asarray(users[start : start + block], dtype=np.int64)
+    for start, chosen in user_blocks(users, item_count):
         scores = scores_of(chosen)
         _check(scores, chosen)
         for table in masked:
@@ -80,6 +78,15 @@ def rank_scores(
             scores[rows.to(scores.device), columns.to(scores.device)] = -torch.inf
         lists[start : start + len(chosen), :depth] = _top(scores, depth).cpu().numpy()
     return lists
+
+
+def user_blocks(
+    users: npt.NDArray[np.integer], item_count: int
+) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Yield the users in blocks whose scores hold at most ``BLOCK_ENTRIES`` numbers, each with its start."""
+    size = max(1, BLOCK_ENTRIES // max(item_count, 1))
+    for start in range(0, len(users), size):
+        yield start, np.asarray(users[start : start + size], dtype=np.int64)
 
 
 def without_masked(

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from irllrec.data.interactions import Interactions
 from irllrec.evaluation.metrics import parse_metric
-from irllrec.evaluation.ranking import BLOCK_ENTRIES
+from irllrec.evaluation.ranking import BLOCK_ENTRIES, user_blocks
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -63,8 +63,7 @@ def standings(
     degrees = sum(table.user_degrees for table in met) + test.user_degrees
     block = max(1, BLOCK_ENTRIES // max(item_count, 1))
     owners, above = [], []
-    for start in range(0, len(users), block):
-        chosen = np.asarray(users[start : start + block], dtype=np.int64)
+    for start, chosen in user_blocks(users, item_count):
         scores = (user_embeddings[torch.from_numpy(chosen)] @ item_embeddings.T).numpy()
         rows, items = known[-1][chosen].nonzero()
         order = np.lexsort((items, rows))

@@ -59,7 +59,7 @@ def claims(
     """
     from repro.claims.planning import plan
     from repro.claims.records import load_claims
-    from repro.claims_view import table_of
+    from repro.claims_view import judged, table_of
 
     asked = read_options(format, correction, None)
     file = load_claims(asked.layout, asked.params)
@@ -71,7 +71,8 @@ def claims(
         backbones=split_list(backbone),
     )
     places, params, found = _results(asked, places, no_run)
-    print_table(table_of(places, found, params, file.rule, asked.correction, why=why), format)
+    claims = judged(places, found, params, file.rule, asked.correction)
+    print_table(table_of(claims, params, why=why), format)
 
 
 def _results(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -16,6 +15,7 @@ from repro.commands.selection import (
     MetricsOption,
     NoRunOption,
     bring_up_to_date,
+    draw,
     grid_places,
     print_tables,
     read_options,
@@ -104,14 +104,9 @@ def noise(
     ]
     print_tables([table for one in studies for table in noise_tables(one, params)], format)
     if figure or folder:
-        from repro.figures.model import write_figure
         from repro.noise_view import noise_figure_of
 
-        for one in studies:
-            for path in write_figure(
-                noise_figure_of(one, params), folder or asked.layout.results / "figures"
-            ):
-                print(path, file=sys.stderr)
+        draw((noise_figure_of(one, params) for one in studies), folder, asked.layout)
 
 
 def read_shares(texts: list[str] | None) -> list[int]:

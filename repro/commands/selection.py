@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from repro.figures.model import Figure
     from repro.grid import CellRequest
     from repro.layout import Layout
     from repro.params import Params
@@ -151,6 +152,15 @@ def print_tables(tables: Sequence[Table], form: str) -> None:
         if number:
             print()
         print_table(table, form)
+
+
+def draw(figures: Iterable[Figure], folder: Path | None, layout: Layout) -> None:
+    """Write the figures of an analysis, by default below results/figures, and say where on stderr."""
+    from repro.figures.model import write_figure
+
+    for figure in figures:
+        for path in write_figure(figure, folder or layout.results / "figures"):
+            print(path, file=sys.stderr)
 
 
 def bring_up_to_date(

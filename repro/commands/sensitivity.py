@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -15,6 +14,7 @@ from repro.commands.selection import (
     MetricsOption,
     NoRunOption,
     bring_up_to_date,
+    draw,
     print_tables,
     read_options,
 )
@@ -87,9 +87,6 @@ def sensitivity(
     )
     print_tables(sensitivity_tables(answers, params), format)
     if figure or folder:
-        from repro.figures.model import write_figure
         from repro.sensitivity_view import sensitivity_figures
 
-        for one in sensitivity_figures(answers, params):
-            for path in write_figure(one, folder or asked.layout.results / "figures"):
-                print(path, file=sys.stderr)
+        draw(sensitivity_figures(answers, params), folder, asked.layout)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -16,6 +15,7 @@ from repro.commands.selection import (
     MetricsOption,
     NoRunOption,
     bring_up_to_date,
+    draw,
     grid_places,
     print_table,
     read_options,
@@ -87,8 +87,4 @@ def sparsity(
         print()
         print_table(table, format)
     if figure or folder:
-        from repro.figures.model import write_figure
-
-        for one in strata_figures(found, params):
-            for path in write_figure(one, folder or asked.layout.results / "figures"):
-                print(path, file=sys.stderr)
+        draw(strata_figures(found, params), folder, asked.layout)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from irllrec.data.storage import atomic_path
 from repro.figures.style import RC
-from repro.tables.model import Record
+from repro.tables.model import Record, Scalar, figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -46,6 +46,13 @@ class Figure:
     size: tuple[float, float]
     records: tuple[Record, ...]
     draw: Callable[[Canvas], None]
+
+
+def record_of(mark: Any) -> dict[str, Scalar]:
+    """Return the fields of a mark, a dataclass, as the record of a figure, numbers with six significant figures."""
+    return {
+        name: figures(value) if isinstance(value, float) else value for name, value in asdict(mark).items()
+    }
 
 
 def rendered(figure: Figure, form: str) -> bytes:

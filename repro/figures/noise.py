@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from repro.figures.model import PAGE_WIDTH, Figure
-from repro.figures.style import look_of
-from repro.tables.model import Record, figures
+from repro.figures.model import PAGE_WIDTH, Figure, record_of
+from repro.figures.style import Look, looks_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,15 +77,9 @@ def noise_figure(
         caption=caption,
         command=command,
         size=(PAGE_WIDTH, _FRAME + _ROW * len(metrics)),
-        records=tuple(_record(mark) for mark in marks),
+        records=tuple(record_of(mark) for mark in marks),
         draw=lambda canvas: _draw(canvas, marks, metrics, axis, alpha),
     )
-
-
-def _record(mark: NoiseMark) -> Record:
-    return {
-        name: figures(value) if isinstance(value, float) else value for name, value in asdict(mark).items()
-    }
 
 
 def _alt(marks: Sequence[NoiseMark], metric: str, axis: str) -> str:
@@ -108,12 +101,12 @@ def _draw(
     shares = sorted({mark.share for mark in marks})
     for (left, right), metric in zip(grid, metrics, strict=True):
         shown = [mark for mark in marks if mark.metric == metric]
-        for place, variant in enumerate(dict.fromkeys(mark.variant for mark in shown)):
+        for variant, look in looks_of(list(dict.fromkeys(mark.variant for mark in shown))).items():
             line = [mark for mark in shown if mark.variant == variant]
             clean = next(mark.mean for mark in line if mark.share == 0)
-            _draw_line(left, line, place, [m.mean for m in line], _band(line, clean), alpha)
+            _draw_line(left, line, look, [m.mean for m in line], _band(line, clean), alpha)
             relative = [(100 * m.relative_low, 100 * m.relative_high) for m in line]
-            _draw_line(right, line, place, [100 * m.relative for m in line], relative, alpha)
+            _draw_line(right, line, look, [100 * m.relative for m in line], relative, alpha)
         right.axhline(0, color="black", linewidth=0.6)
         left.set_ylabel(metric, parse_math=False)
         right.set_ylabel(f"change of {metric}, %", parse_math=False)
@@ -132,13 +125,12 @@ def _band(line: Sequence[NoiseMark], clean: float) -> list[tuple[float, float]]:
 def _draw_line(
     axes: Axes,
     line: Sequence[NoiseMark],
-    place: int,
+    look: Look,
     values: Sequence[float],
     band: Sequence[tuple[float, float]],
     alpha: float,
 ) -> None:
     """Draw a curve with its band; hollow marks are not shown to differ from clean."""
-    look = look_of(line[0].variant, place)
     shares = [mark.share for mark in line]
     axes.fill_between(
         shares,

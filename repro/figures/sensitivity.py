@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from repro.figures.model import COLUMN_WIDTH, PAGE_WIDTH, Figure
+from repro.figures.model import COLUMN_WIDTH, PAGE_WIDTH, Figure, record_of
 from repro.figures.style import look_of
-from repro.tables.model import Record, figures
+from repro.tables.model import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,8 +119,7 @@ def heat_figure(
 
 
 def _record(mark: SettingMark) -> Record:
-    told = {n: figures(v) if isinstance(v, float) else v for n, v in asdict(mark).items()}
-    return {**told, "is_usual": "yes" if mark.is_usual else ""}
+    return {**record_of(mark), "is_usual": "yes" if mark.is_usual else ""}
 
 
 def _line_alt(marks: Sequence[SettingMark], settings: Sequence[str], metric: str) -> str:

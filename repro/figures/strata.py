@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from repro.figures.model import PAGE_WIDTH, Figure
-from repro.figures.style import Look, look_of
-from repro.tables.model import Record, figures
+from repro.figures.model import PAGE_WIDTH, Figure, record_of
+from repro.figures.style import looks_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,23 +77,9 @@ def strata_figure(
         caption=caption,
         command=command,
         size=(PAGE_WIDTH, _FRAME + _ROW * len(metrics)),
-        records=tuple(_record(mark) for mark in marks),
+        records=tuple(record_of(mark) for mark in marks),
         draw=lambda canvas: _draw(canvas, marks, metrics, axis),
     )
-
-
-def looks_of(variants: Sequence[str]) -> dict[str, Look]:
-    """Return how each method is drawn: its own look, or the next free one."""
-    unnamed = [variant for variant in variants if look_of(variant, 0) != look_of(variant, 1)]
-    return {
-        variant: look_of(variant, unnamed.index(variant) if variant in unnamed else 0) for variant in variants
-    }
-
-
-def _record(mark: StrataMark) -> Record:
-    return {
-        name: figures(value) if isinstance(value, float) else value for name, value in asdict(mark).items()
-    }
 
 
 def _alt(marks: Sequence[StrataMark], metric: str, axis: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,14 @@ def look_of(variant: str, place: int = 0) -> Look:
         return _LOOKS[_OWN[variant]]
     free = [index for index in range(len(_LOOKS)) if index not in _OWN.values()]
     return _LOOKS[free[place % len(free)]]
+
+
+def looks_of(variants: Sequence[str]) -> dict[str, Look]:
+    """Return how each method of a figure is drawn: its own look, or the next free one."""
+    unnamed = [variant for variant in variants if variant not in _OWN]
+    return {
+        variant: look_of(variant, unnamed.index(variant) if variant in unnamed else 0) for variant in variants
+    }
 
 
 def look_at(place: int) -> Look:

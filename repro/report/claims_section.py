@@ -4,49 +4,66 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from repro.claims.judging import Judgement
-from repro.claims_view import claims_table_of, judgements_of
+from repro.claims_view import JudgedClaims, judged_claims_of, table_of
 from repro.report.evidence import Evidence, attempt
-from repro.report.model import Judged, Section, Verdict
+from repro.report.model import Gap, Judged, Section, Verdict
 from repro.report.shelf import Shelf
 
 
-def judged_claims(evidence: Evidence) -> tuple[Judged, ...]:
-    """Return every claim with its verdict on each data set; none where claims.yaml cannot be read.
+@dataclass(frozen=True)
+class ClaimsOfDataset:
+    """What was judged on one data set, or the gap where claims.yaml or results cannot be read."""
+
+    dataset: str
+    found: JudgedClaims | None
+    gaps: tuple[Gap, ...]
+
+
+def judge_claims(evidence: Evidence) -> list[ClaimsOfDataset]:
+    """Return the claims judged on each data set.
 
     Each data set is a family of tests of its own, as `repro claims --dataset` has it.
     """
+    layout, params = evidence.layout, evidence.params
+    return [
+        ClaimsOfDataset(
+            name, *attempt(layout, f"Claims on {name}", partial(judged_claims_of, layout, params, name))
+        )
+        for name in evidence.datasets
+    ]
+
+
+def verdicts_of(judged: Sequence[ClaimsOfDataset]) -> tuple[Judged, ...]:
+    """Return every claim with its verdict on each data set."""
     titles: dict[str, tuple[str, str]] = {}
     verdicts: dict[str, list[Verdict]] = {}
-    for name in evidence.datasets:
-        found, _ = attempt(
-            evidence.layout, "Verdicts", partial(judgements_of, evidence.layout, evidence.params, name)
-        )
+    for one in judged:
         by_claim: dict[str, list[Judgement]] = {}
-        for judgement in found or ():
+        for judgement in one.found.judgements if one.found else ():
             by_claim.setdefault(judgement.claim, []).append(judgement)
         for claim, members in by_claim.items():
             titles[claim] = members[0].title, members[0].source
-            verdicts.setdefault(claim, []).append(_over_backbones(members, name))
+            verdicts.setdefault(claim, []).append(_over_backbones(members, one.dataset))
     return tuple(
         Judged(f"claim-{claim.lower()}", claim, *titles[claim], tuple(found))
         for claim, found in verdicts.items()
     )
 
 
-def tests_section(evidence: Evidence) -> Section | None:
+def tests_section(judged: Sequence[ClaimsOfDataset], evidence: Evidence) -> Section | None:
     """Return every test of every claim, data set by data set."""
     shelf = Shelf(evidence.layout, "claims", "The tests behind the verdicts")
-    for name in evidence.datasets:
-        shelf.table(
-            f"tests-{name}",
-            f"Claims on {name}",
-            f"repro claims --dataset {name} --why",
-            partial(claims_table_of, evidence.layout, evidence.params, name, why=True),
-            folded=True,
-        )
+    for one in judged:
+        title, command = f"Claims on {one.dataset}", f"repro claims --dataset {one.dataset} --why"
+        for gap in one.gaps:
+            shelf.gap(gap.what, gap.why)
+        if one.found is not None:
+            make = partial(table_of, one.found, evidence.params, why=True)
+            shelf.table(f"tests-{one.dataset}", title, command, make, folded=True)
     return shelf.section()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from irllrec.data.storage import write_text
 from repro.layout import Layout
 from repro.params import Params
 from repro.provenance import commit
-from repro.report.claims_section import judged_claims, tests_section
+from repro.report.claims_section import judge_claims, tests_section, verdicts_of
 from repro.report.evidence import Evidence, gather
 from repro.report.group_sections import groups_section
 from repro.report.model import MadeBy, Report, Section
@@ -28,8 +29,9 @@ from repro.report.robustness_sections import noise_section, protocol_section, se
 
 PACKAGE = "irllrec-repro"
 
-_SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
-    tests_section,
+_Maker = Callable[[Evidence], Section | None]
+
+_SECTIONS: tuple[_Maker, ...] = (
     main_section,
     published_section,
     ablation_section,
@@ -43,7 +45,7 @@ _SECTIONS: tuple[Callable[[Evidence], Section | None], ...] = (
     tuning_section,
     provenance_section,
 )
-"""In the order of the page."""
+"""In the order of the page, behind the tests of the claims."""
 
 
 def write_report(
@@ -69,10 +71,12 @@ def write_report(
 def report_of(evidence: Evidence) -> Report:
     """Return the report on what there is; parts that cannot be made are named as gaps."""
     try:
-        claims = judged_claims(evidence)
-        sections = [section for make in _SECTIONS if (section := _made(make, evidence)) is not None]
+        judged = judge_claims(evidence)
+        makers: list[_Maker] = [partial(tests_section, judged), *_SECTIONS]
+        sections = [section for make in makers if (section := _made(make, evidence)) is not None]
     finally:
         gc.unfreeze()
+    claims = verdicts_of(judged)
     return Report(
         title=title(evidence),
         lead=lead(evidence, claims),
@@ -86,7 +90,7 @@ def report_of(evidence: Evidence) -> Report:
     )
 
 
-def _made(make: Callable[[Evidence], Section | None], evidence: Evidence) -> Section | None:
+def _made(make: _Maker, evidence: Evidence) -> Section | None:
     """Return a section, with what is loaded by now kept out of Python's garbage collections.
 
     statsmodels collects garbage at every correction of p-values; with torch and matplotlib loaded, that was a

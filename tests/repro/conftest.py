@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,13 +42,23 @@ def small_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def small(small_checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+def own_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Layout]:
+    """Copies a checkout for the test alone, and makes it the one that commands find."""
+
+    def copy(checkout: Path) -> Layout:
+        root = tmp_path / "checkout"
+        shutil.copytree(checkout, root)
+        monkeypatch.setenv("REPRO_ROOT", str(root))
+        monkeypatch.setenv("REPRO_VERBOSITY", "quiet")
+        return Layout(root)
+
+    return copy
+
+
+@pytest.fixture
+def small(small_checkout: Path, own_copy: Callable[[Path], Layout]) -> Layout:
     """A copy of the small checkout that a test may change."""
-    root = tmp_path / "small"
-    shutil.copytree(small_checkout, root)
-    monkeypatch.setenv("REPRO_ROOT", str(root))
-    monkeypatch.setenv("REPRO_VERBOSITY", "quiet")
-    return Layout(root)
+    return own_copy(small_checkout)
 
 
 def _parent(path: Path) -> Path:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -52,13 +53,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+def project(prepared: Path, own_copy: Callable[[Path], Layout]) -> Layout:
     """A copy of the prepared checkout that a test may change."""
-    root = tmp_path / "project"
-    shutil.copytree(prepared, root)
-    monkeypatch.setenv("REPRO_ROOT", str(root))
-    monkeypatch.setenv("REPRO_VERBOSITY", "quiet")
-    return Layout(root)
+    return own_copy(prepared)
 
 
 def _set(project: Layout, old: str, new: str) -> None:

@@ -69,7 +69,7 @@ def test_lists_are_those_of_sorting_all_items(seed, levels, length):
 
 
 def test_without_equal_scores_both_orders_are_the_ranking(monkeypatch):
-    monkeypatch.setattr("irllrec.evaluation.equal_scores.BLOCK_ENTRIES", 100)
+    monkeypatch.setattr("irllrec.evaluation.ranking.BLOCK_ENTRIES", 100)
     generator = torch.Generator().manual_seed(3)
     users, items = torch.randn(30, 8, generator=generator), torch.randn(40, 8, generator=generator)
     rows = np.random.default_rng(3)

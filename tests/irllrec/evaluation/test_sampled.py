@@ -35,6 +35,7 @@ def test_standings_by_hand():
 
 def test_standings_of_blocks_are_those_of_counting(monkeypatch):
     monkeypatch.setattr("irllrec.evaluation.sampled.BLOCK_ENTRIES", 70)
+    monkeypatch.setattr("irllrec.evaluation.ranking.BLOCK_ENTRIES", 70)
     generator = np.random.default_rng(2)
     scores = generator.integers(0, 6, (12, 20)).astype(np.float32)
     parts = generator.integers(0, 6, (12, 20))

@@ -10,7 +10,7 @@ import shutil
 
 import pytest
 
-from repro.claims_view import claims_table_of, judgements_of
+from repro.claims_view import claims_table_of, judged_claims_of
 from repro.cli import run
 from repro.layout import Layout
 from repro.params import load_params
@@ -42,7 +42,8 @@ def copied(judged_project, tmp_path):
 
 def judged(root, dataset, **asked):
     layout = Layout(root)
-    return {one.claim: one for one in judgements_of(layout, load_params(layout.params), dataset, **asked)}
+    found = judged_claims_of(layout, load_params(layout.params), dataset, **asked)
+    return {one.claim: one for one in found.judgements}
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,8 @@ def test_raw_data_that_are_missing_are_a_reason_and_no_failure(copied, ask):
 def test_several_places_have_a_verdict_together(judged_project):
     layout = Layout(judged_project)
     params = load_params(layout.params)
-    found = {one.dataset: one for one in judgements_of(layout, params, names=["C6"], correction="holm")}
+    answer = judged_claims_of(layout, params, names=["C6"], correction="holm")
+    found = {one.dataset: one for one in answer.judgements}
     assert {name: one.verdict for name, one in found.items()} == {
         None: "contradicted",
         "gain": "supported",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,13 +48,9 @@ def trained_checkout(small_checkout: Path, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def project(trained_checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+def project(trained_checkout: Path, own_copy: Callable[[Path], Layout]) -> Layout:
     """A copy of the trained checkout that a test may change."""
-    root = tmp_path / "project"
-    shutil.copytree(trained_checkout, root)
-    monkeypatch.setenv("REPRO_ROOT", str(root))
-    monkeypatch.setenv("REPRO_VERBOSITY", "quiet")
-    return Layout(root)
+    return own_copy(trained_checkout)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,13 +64,9 @@ def _lock(root: Path) -> None:
 
 
 @pytest.fixture
-def trained(trained_checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+def trained(trained_checkout: Path, own_copy: Callable[[Path], Layout]) -> Layout:
     """A copy of the trained checkout that a test may change."""
-    root = tmp_path / "trained"
-    shutil.copytree(trained_checkout, root)
-    monkeypatch.setenv("REPRO_ROOT", str(root))
-    monkeypatch.setenv("REPRO_VERBOSITY", "quiet")
-    return Layout(root)
+    return own_copy(trained_checkout)
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from statsmodels.regression.linear_model import OLS
 from irllrec.data.storage import load_interactions
 from repro.analysis import read_cells
 from repro.figures.model import rendered
-from repro.figures.strata import looks_of
-from repro.figures.style import look_of
+from repro.figures.style import look_of, looks_of
 from repro.groupings import read_grouping
 from repro.layout import Layout
 from repro.params import load_params
