@@ -51,7 +51,7 @@ class Interactions:
             if len(values) and (values.min() < 0 or values.max() >= count):
                 bad = values[(values < 0) | (values >= count)][0]
                 raise DataError(f"{name} index {bad} is outside 0..{count - 1}: check the id mapping.")
-        codes = np.unique(user_array * item_count + item_array)
+        codes = _distinct(user_array * item_count + item_array)
         return cls(
             users=(codes // max(item_count, 1)).astype(np.int32),
             items=(codes % max(item_count, 1)).astype(np.int32),
@@ -100,3 +100,14 @@ class Interactions:
         return scipy.sparse.csr_array(
             (values, (self.users, self.items)), shape=(self.user_count, self.item_count)
         )
+
+
+def _distinct(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the codes ascending and each once; the array given may be overwritten.
+
+    Stored tables are in order already, and ``np.unique`` would hash every entry before it sorts.
+    """
+    if len(codes) < 2 or bool((codes[1:] > codes[:-1]).all()):
+        return codes
+    codes.sort()
+    return codes[np.concatenate([[True], codes[1:] != codes[:-1]])]

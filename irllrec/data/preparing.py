@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from irllrec.data.interactions import SPLITS, Id, Interactions
+from irllrec.data.numbering import PairParts, numbered, parts_named
 from irllrec.data.prepared import PreparedText
 from irllrec.data.raw import (
     RawTable,
@@ -66,18 +67,14 @@ def prepare(raw_folder: Path, how: str, ratio: Ratio = (3, 1, 1), seed: int = 20
     manifest = read_manifest(raw_folder)
     table = read_table(raw_folder)
     if manifest.get("index") == "identity":
-        user_ids: list[Id] = list(range(int(manifest["user_count"])))
-        item_ids: list[Id] = list(range(int(manifest["item_count"])))
+        user_ids, users = _own_numbers(raw_folder, table.user_ids, int(manifest["user_count"]))
+        item_ids, items = _own_numbers(raw_folder, table.item_ids, int(manifest["item_count"]))
     else:
-        user_ids, item_ids = node_order(table.user_ids), node_order(table.item_ids)
+        (user_ids, users), (item_ids, items) = numbered(table.user_ids), numbered(table.item_ids)
     user_of = {identifier: node for node, identifier in enumerate(user_ids)}
     item_of = {identifier: node for node, identifier in enumerate(item_ids)}
-    try:
-        users = np.asarray([user_of[identifier] for identifier in table.user_ids.tolist()], dtype=np.int64)
-        items = np.asarray([item_of[identifier] for identifier in table.item_ids.tolist()], dtype=np.int64)
-    except KeyError as error:
-        raise DataError(f"{raw_folder}: id {error} is outside the matrix: make the data set again.") from None
     assignment = assign(raw_folder, table, users, items, how=how, ratio=ratio, seed=seed)
+    del table  # its ids take more than the numbers that stand for them
     splits = {
         name: Interactions.from_pairs(
             users[assignment.parts == part], items[assignment.parts == part], len(user_ids), len(item_ids)
@@ -85,11 +82,10 @@ def prepare(raw_folder: Path, how: str, ratio: Ratio = (3, 1, 1), seed: int = 20
         for part, name in enumerate(SPLITS)
     }
     _check_training(raw_folder, splits, user_ids)
-    pairs = zip(users.tolist(), items.tolist(), strict=True)
-    part_of = dict(zip(pairs, assignment.parts.tolist(), strict=True))
-    if len(part_of) < len(table):
+    part_of = PairParts.of(users, items, assignment.parts, len(item_ids))
+    if len(part_of) < len(users):
         raise DataError(
-            f"{raw_folder / 'interactions.parquet'} holds {len(table) - len(part_of)} pairs twice: import it "
+            f"{raw_folder / 'interactions.parquet'} holds {len(users) - len(part_of)} pairs twice: import it "
             "again."
         )
     texts, left_out = _number_texts(raw_folder, read_texts(raw_folder), user_of, item_of, part_of)
@@ -116,7 +112,20 @@ def check_raw(raw_folder: Path, called: str, how: str, ratio: Ratio, seed: int) 
 
 def node_order(ids: npt.NDArray[Any]) -> list[Id]:
     """Return the distinct ids, numerically sorted where they are integers, else as strings."""
-    return sorted(set(ids.tolist()))
+    return numbered(ids)[0]
+
+
+def _own_numbers(
+    raw_folder: Path, ids: npt.NDArray[Any], count: int
+) -> tuple[list[Id], npt.NDArray[np.int64]]:
+    """Return the ids of a data set whose rows name the rows or columns of a matrix, and these rows."""
+    nodes = ids.astype(np.int64)
+    outside = np.flatnonzero((nodes < 0) | (nodes >= count))
+    if len(outside):
+        raise DataError(
+            f"{raw_folder}: id {nodes[outside[0]]} is outside the matrix: make the data set again."
+        )
+    return list(range(count)), nodes
 
 
 def assign(
@@ -138,8 +147,13 @@ def assign(
         return split_by_time(users, items, table.timestamps, ratio)
     if table.splits is None:
         raise DataError(f"{raw_folder} has no split column: use --split ratio or time.")
-    number = {name: part for part, name in enumerate(SPLITS)}
-    return Assignment(np.asarray([number[name] for name in table.splits.tolist()], dtype=np.int8))
+    parts = parts_named(table.splits, SPLITS)
+    if (parts < 0).any():
+        raise DataError(
+            f"{raw_folder}: the split {table.splits[parts < 0][0]!r} is none of {', '.join(SPLITS)}: make the "
+            "data set again."
+        )
+    return Assignment(parts)
 
 
 def _check_training(raw_folder: Path, splits: dict[str, Interactions], user_ids: list[Id]) -> None:
@@ -160,7 +174,7 @@ def _number_texts(
     records: list[TextRecord],
     user_of: Mapping[Id, int],
     item_of: Mapping[Id, int],
-    part_of: Mapping[tuple[int, int], int],
+    part_of: PairParts,
 ) -> tuple[list[PreparedText], int]:
     """Return the texts with node numbers, each once, and how many were left out with their interaction."""
     found: dict[PreparedText, None] = {}
@@ -177,7 +191,7 @@ def _number_texts(
             found[PreparedText(record.role, node, record.kind, record.text)] = None
             continue
         user, item = user_of.get(record.user_id, -1), item_of.get(record.item_id, -1)
-        part = part_of.get((user, item))
+        part = part_of.part(user, item) if user >= 0 and item >= 0 else None
         if part is None:
             raise DataError(
                 f"{raw_folder / 'text.jsonl'}, line {number}: user {record.user_id!r} has no interaction "

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from irllrec.data.interactions import Id
+from irllrec.data.numbering import numbered
 from irllrec.data.storage import read_arrays, read_json, write_arrays, write_json, write_text
 from irllrec.errors import DataError
 
@@ -154,7 +155,7 @@ def write_raw(
 
     columns: dict[str, Any] = {"user_id": _column(table.user_ids), "item_id": _column(table.item_ids)}
     if table.splits is not None:
-        columns["split"] = pyarrow.array(table.splits.tolist(), type=pyarrow.string())
+        columns["split"] = pyarrow.array(table.splits, type=pyarrow.string())
     if table.timestamps is not None:
         columns["timestamp"] = pyarrow.array(table.timestamps)
     pyarrow.parquet.write_table(pyarrow.table(columns), folder / "interactions.parquet")
@@ -167,7 +168,7 @@ def write_raw(
         files.append("vectors.npz")
     counts = {"interactions": len(table), "texts": len(texts)}
     for role, ids in (("users", table.user_ids), ("items", table.item_ids)):
-        counts[role] = len(set(ids.tolist()))
+        counts[role] = len(numbered(ids)[0])
     described = dict(manifest, counts=counts, files={name: hash_file(folder / name) for name in files})
     write_json(folder / "manifest.json", described)
 
@@ -177,7 +178,7 @@ def _column(ids: npt.NDArray[Any]) -> Any:
 
     if ids.dtype.kind in "iu":
         return pyarrow.array(ids.astype(np.int64))
-    return pyarrow.array([str(value) for value in ids.tolist()], type=pyarrow.string())
+    return pyarrow.array(ids, type=pyarrow.string())
 
 
 def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -204,8 +205,8 @@ def read_table(folder: Path) -> RawTable:
 
     path = folder / "interactions.parquet"
     try:
-        table = pyarrow.parquet.read_table(path)
-        columns = {name: table.column(name).to_numpy(zero_copy_only=False) for name in table.column_names}
+        table = pyarrow.parquet.read_table(path, read_dictionary=["user_id", "item_id", "split"])
+        columns = {name: _values(table.column(name)) for name in table.column_names}
         return RawTable(
             columns["user_id"], columns["item_id"], columns.get("split"), columns.get("timestamp")
         )
@@ -215,6 +216,20 @@ def read_table(folder: Path) -> RawTable:
         ) from None
     except (KeyError, pyarrow.ArrowInvalid) as error:
         raise DataError(f"{path} is not a readable interaction table ({error}): make it again.") from None
+
+
+def _values(column: Any) -> npt.NDArray[Any]:
+    """Return a column as an array; equal strings are one object, however many rows have them."""
+    import pyarrow
+
+    if not pyarrow.types.is_dictionary(column.type):
+        values: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
+        return values
+    if not len(column):
+        return np.empty(0, dtype=object)
+    whole = column.unify_dictionaries().combine_chunks()
+    names: npt.NDArray[Any] = whole.dictionary.to_numpy(zero_copy_only=False)
+    return names[whole.indices.to_numpy(zero_copy_only=False)]
 
 
 def read_texts(folder: Path) -> list[TextRecord]:
