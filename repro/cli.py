@@ -32,6 +32,7 @@ from repro.commands import (
     verify,
 )
 from repro.failures import DONE, INTERRUPTED, USER_ERROR, explain
+from repro.redaction import without_secrets
 from repro.stages.entry import VERBOSITY, quiet_threads
 
 _HELP = """From pinned data to paper-style tables: intent representation learning, reproduced.
@@ -181,7 +182,7 @@ def _fail(error: BaseException, *, verbose: bool) -> int:
     if verbose:
         import traceback
 
-        traceback.print_exception(error, file=sys.stderr)
+        print(without_secrets("".join(traceback.format_exception(error))), file=sys.stderr, end="")
     failure = explain(error, _state_folder())
     print(failure.sentence, file=sys.stderr)
     return failure.code

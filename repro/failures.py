@@ -11,16 +11,21 @@ from pathlib import Path
 
 from irllrec.errors import IrllrecError
 from repro.errors import ReproError
+from repro.printing import one_line
+from repro.redaction import without_secrets
 
 DONE, USER_ERROR, OUR_BUG, INTERRUPTED = 0, 1, 2, 130
 
 
 @dataclass(frozen=True)
 class Failure:
-    """How a command ended: the exit code and the sentence for stderr."""
+    """How a command ended: the exit code and the sentence for stderr, which is always one printable line."""
 
     code: int
     sentence: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sentence", one_line(self.sentence))
 
 
 def explain(error: BaseException, state: Path) -> Failure:
@@ -33,7 +38,7 @@ def explain(error: BaseException, state: Path) -> Failure:
     if isinstance(error, KeyboardInterrupt):
         return Failure(INTERRUPTED, "Stopped; the same command goes on from the last finished step.")
     if isinstance(error, ReproError | IrllrecError):
-        return Failure(USER_ERROR, str(error))
+        return Failure(USER_ERROR, without_secrets(str(error)))
     known = _machine_ran_out(error)
     if known:
         return Failure(USER_ERROR, known)
@@ -69,12 +74,12 @@ def write_log(error: BaseException, state: Path) -> Path | None:
     path = state / "logs" / f"bug-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        path.write_text(without_secrets("".join(traceback.format_exception(error))), encoding="utf-8")
     except OSError:
         return None
     return path
 
 
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
+    lines = without_secrets(str(error)).strip().splitlines()
     return lines[0][:200] if lines else "no message"

@@ -18,6 +18,7 @@ from irllrec.errors import DataError
 from repro.download import Advance, is_url, mirror_address, obtain
 from repro.errors import ReproError
 from repro.ranged_zip import as_member, extract, read_directory
+from repro.redaction import without_secrets
 from repro.sources import Archive, Shape, Sources
 from repro.spans import LocalFile, NoRangesError, Spans, WebFile
 
@@ -194,7 +195,7 @@ def _from_zip(
         with WebFile(address, archive.size) as web:
             return _extract_all(web, wanted, partial, progress)
     except NoRangesError:
-        say(f"{address} comes as a whole only: all {archive.size / 1e6:,.1f} MB are downloaded.")
+        say(f"{without_secrets(address)} comes as a whole only: all {archive.size / 1e6:,.1f} MB are downloaded.")
     whole = partial / archive.file.name
     with progress(archive.path, archive.size) as advance:
         obtain(address, archive.file, whole, advance)
