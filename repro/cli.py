@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from repro.checkout_lock import WAIT
 from repro.commands import (
     ablation,
     bundle,
@@ -60,6 +61,7 @@ _ORDER = (
     "deviations",
     "doctor",
 )
+WAIT_SWITCH = "--wait"
 _SWITCHES = {"-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose"}
 
 
@@ -121,6 +123,9 @@ def run(arguments: Sequence[str]) -> int:
     0 done, 1 the user's mistake, 130 interrupted, 2 our bug; a failure is one line on stderr.
     """
     words, verbosity = _without_switches(arguments)
+    if WAIT_SWITCH in words[: words.index("--") if "--" in words else len(words)]:
+        words.remove(WAIT_SWITCH)
+        os.environ[WAIT] = "1"
     if verbosity:
         os.environ[VERBOSITY] = verbosity
     quiet_threads()
@@ -154,6 +159,10 @@ def _switches(
     ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also print DVC's own words, and tracebacks.")
+    ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(WAIT_SWITCH, help="Wait for another command that writes here, instead of refusing."),
     ] = False,
     version: Annotated[
         bool,

@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repro.attended_dvc import LIFELINE
+from repro.checkout_lock import busy_sentence, descriptors, inherited, writing
 from repro.errors import ReproError
 from repro.failures import INTERRUPTED, OUR_BUG
 from repro.layout import Layout, text_sources
-from repro.processes import refuse_second_pipeline, wait_and_pass_signals
+from repro.processes import wait_and_pass_signals
 from repro.stages.entry import FAILURE_FILE, VERBOSITY, quiet_threads
 from repro.text_views import text_entry
 from repro.workload import Work, estimate, read_by
@@ -129,29 +131,41 @@ def reproduce(layout: Layout, targets: Sequence[str] = ()) -> None:
         StageBugError: If a stage failed through a bug of ours.
         KeyboardInterrupt: After Ctrl-C or a termination signal, once the whole group has ended.
     """
-    prepare_repository(layout)
-    refuse_second_pipeline(layout)
-    logs = layout.state / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    failure = logs / f"failure-{os.getpid()}.json"
-    failure.unlink(missing_ok=True)
-    environment = {**_environment(layout), FAILURE_FILE: str(failure)}
+    with writing(layout):
+        prepare_repository(layout)
+        logs = layout.state / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        failure = logs / f"failure-{os.getpid()}.json"
+        failure.unlink(missing_ok=True)
+        try:
+            code = _run_attended(layout, ["repro", *targets], logs / "dvc.log", failure)
+            if code != 0:
+                _raise_for(layout, failure)
+        finally:
+            failure.unlink(missing_ok=True)
+
+
+def _run_attended(layout: Layout, words: Sequence[str], log: Path, failure: Path) -> int:
+    """Return the exit code of DVC, which keeps this process's lock and ends when this process does."""
+    lifeline, ours = os.pipe()
+    environment = {**_environment(layout), **inherited(layout), FAILURE_FILE: str(failure)}
+    environment[LIFELINE] = str(lifeline)
     verbose = os.environ.get(VERBOSITY) == "verbose"
     try:
-        with (logs / "dvc.log").open("w", encoding="utf-8") as log:
+        with log.open("w", encoding="utf-8") as handle:
             process = subprocess.Popen(
-                [sys.executable, "-m", "dvc", "repro", *targets],
+                [sys.executable, "-m", "repro.attended_dvc", *words],
                 cwd=layout.root,
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                stdout=sys.stderr.fileno() if verbose else log,
+                stdout=sys.stderr.fileno() if verbose else handle,
                 start_new_session=True,
+                pass_fds=(lifeline, *descriptors(layout)),
             )
-            code = wait_and_pass_signals(process)
-        if code != 0:
-            _raise_for(layout, failure)
+            return wait_and_pass_signals(process)
     finally:
-        failure.unlink(missing_ok=True)
+        os.close(lifeline)
+        os.close(ours)
 
 
 def pin(layout: Layout, path: Path) -> None:
@@ -160,11 +174,12 @@ def pin(layout: Layout, path: Path) -> None:
     Raises:
         ReproError: If DVC refuses; the sentence is DVC's own.
     """
-    prepare_repository(layout)
-    command = [sys.executable, "-m", "dvc", "add", "--quiet", str(path.relative_to(layout.root))]
-    done = subprocess.run(
-        command, cwd=layout.root, env=_environment(layout), capture_output=True, text=True, check=False
-    )
+    with writing(layout):
+        prepare_repository(layout)
+        command = [sys.executable, "-m", "dvc", "add", "--quiet", str(path.relative_to(layout.root))]
+        done = subprocess.run(
+            command, cwd=layout.root, env=_environment(layout), capture_output=True, text=True, check=False
+        )
     if done.returncode != 0:
         raise ReproError(_dvc_sentence(layout, done.stderr))
 
@@ -261,7 +276,7 @@ def _raise_for(layout: Layout, failure: Path) -> None:
 
 def _dvc_sentence(layout: Layout, stderr: str) -> str:
     if "Unable to acquire lock" in stderr or "is busy" in stderr:
-        return f"Another DVC command is at work in {layout.root}: wait for it to end, or stop it."
+        return busy_sentence(layout)
     errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
     first = errors[0] if errors else (stderr.strip().splitlines() or ["no message"])[-1]
     return f"DVC stopped: {first.rstrip('.')}; mend that and run again."

@@ -1,9 +1,10 @@
-"""Process groups: Ctrl-C reaches every process of a pipeline, and no second pipeline starts."""
+"""Process groups: Ctrl-C reaches every process of a pipeline, and none outlives its command."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -12,35 +13,53 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from repro.errors import ReproError
-from repro.layout import Layout
 
 _GRACE_SECONDS = 20.0
+_GENERATIONS = 4
+"""DVC starts a stage through a shell, and that through a second one."""
 
 
-def refuse_second_pipeline(layout: Layout) -> None:
-    """Raise if a living process holds DVC's locks: two pipelines would write the same files."""
+def end_with_dvc() -> None:
+    """Let this process, a stage, end as soon as the DVC above it does; does nothing where there is none.
+
+    DVC that was killed leaves its stage behind, which would write beside the one of the next run.
+    """
+    found = _dvc_above()
+    if found is not None:
+        threading.Thread(target=_end_after, args=(found,), daemon=True).start()
+
+
+def _dvc_above() -> int | None:
+    """Return the number of the process of DVC that started this one, None where none did."""
+    import psutil
+
     try:
-        held = json.loads((layout.root / ".dvc" / "tmp" / "rwlock").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return
-    writers = list(held.get("write", {}).items())
-    readers = [(path, holder) for path, holders in held.get("read", {}).items() for holder in holders]
-    for path, holder in (*writers, *readers):
-        if _is_alive(int(holder["pid"])):
-            raise ReproError(
-                f"Another DVC command (process {holder['pid']}) is at work on {path}: "
-                "wait for it to end, or stop it."
-            )
+        for process in psutil.Process().parents()[:_GENERATIONS]:
+            if any("dvc" in os.path.basename(word) for word in process.cmdline()[:4]):
+                return int(process.pid)
+    except psutil.Error:
+        pass
+    return None
 
 
-def _is_alive(process: int) -> bool:
+def _end_after(pid: int) -> None:
+    if hasattr(os, "pidfd_open"):
+        with contextlib.suppress(OSError):  # without it, or where it has ended already, the loop tells
+            descriptor = os.pidfd_open(pid)
+            select.select([descriptor], [], [])
+            os.close(descriptor)
+    while _lives(pid):
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _lives(pid: int) -> bool:
+    import psutil
+
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        return True
-    return True
 
 
 def wait_and_pass_signals(process: subprocess.Popen[bytes]) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from repro.checkout_lock import writing
 from repro.commands.selection import (
     DatasetOption,
     FormatOption,
@@ -66,8 +68,10 @@ def bundle(
     params = load_params(layout.params)
     keys = _keys(params, split_list(dataset))
     path = _path(out, list(dict.fromkeys(params.cells[key].dataset for key in keys)))
-    stale = _bring_up_to_date(layout, params, keys, no_run=no_run)
-    _tell(build(layout, params, keys, path, stale=stale, steps=steps))
+    with nullcontext() if no_run else writing(layout):
+        stale = _bring_up_to_date(layout, params, keys, no_run=no_run)
+        built = build(layout, params, keys, path, stale=stale, steps=steps)
+    _tell(built)
 
 
 @app.command("check")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from repro.checkout_lock import writes
 from repro.commands.resplit import resplit
 from repro.commands.selection import FormatOption, check_format, print_table
 
@@ -41,6 +42,7 @@ def list_(format: FormatOption = "rich") -> None:
 
 
 @app.command("fetch")
+@writes
 def fetch(
     name: Annotated[str, typer.Argument(metavar="NAME", help="amazon, yelp, steam or movie.")],
     mirror: Annotated[
@@ -76,6 +78,7 @@ def fetch(
 
 
 @app.command("import")
+@writes
 def import_(
     name: Annotated[str, typer.Argument(metavar="NAME", help="How to call it: a-z, 0-9 and hyphens.")],
     interactions: Annotated[

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from repro.checkout_lock import writes
 from repro.commands.selection import FormatOption, NoRunOption, check_format, print_table
 
 DEMO = "demo"
 
 
+@writes
 def demo(format: FormatOption = "rich", no_run: NoRunOption = False) -> None:
     """Run the embedded data set, print its table and write its report.
 

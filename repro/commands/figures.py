@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from repro.checkout_lock import writes
 from repro.commands.selection import (
     BackboneOption,
     DatasetOption,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from repro.params import Params
 
 
+@writes
 def figures(
     names: Annotated[
         list[str] | None,

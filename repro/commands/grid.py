@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from repro.checkout_lock import writes
 from repro.commands.selection import (
     BackboneOption,
     DatasetOption,
@@ -66,6 +67,7 @@ def show(
 
 
 @app.command("add")
+@writes
 def add(
     dataset: DatasetOption = None,
     backbone: BackboneOption = None,
@@ -102,6 +104,7 @@ def add(
 
 
 @app.command("remove")
+@writes
 def remove(
     cells: Annotated[list[str] | None, typer.Argument(metavar="CELL...", help="Keys of cells.")] = None,
     dataset: Annotated[
@@ -128,6 +131,7 @@ def remove(
 
 
 @app.command("use")
+@writes
 def use(
     settings: Annotated[
         str,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from repro.checkout_lock import writes
 from repro.commands.selection import DatasetOption, NoRunOption, split_list
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from repro.params import Params
 
 
+@writes
 def report(
     *,
     dataset: DatasetOption = None,

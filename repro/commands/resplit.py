@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from repro.checkout_lock import writes
 from repro.commands.selection import BackboneOption
 
 
+@writes
 def resplit(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A data set of params.yaml.")],
     seed: Annotated[int, typer.Option("--seed", help="Seed of the new split.", min=0)],

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -177,19 +178,25 @@ def bring_up_to_date(
         ReproError: For an unknown name, or with ``no_run`` for what is missing.
     """
     from repro.analysis import read_cells
+    from repro.checkout_lock import writing
     from repro.engine import bring_up_to_date as engine_bring_up_to_date
     from repro.errors import ReproError
     from repro.grid import ensure_cells
     from repro.params import load_params
 
-    keys = ensure_cells(layout, requests, write=not no_run)
+    keys = ensure_cells(layout, requests, write=False)
     params = load_params(layout.params)
     absent = [key for key in keys if key not in params.cells]
-    if absent:
+    if absent and no_run:
         raise ReproError(
             f"{layout.params}: the grid has no cell {', '.join(absent)}: leave out --no-run to add and train."
         )
-    engine_bring_up_to_date(layout, keys, run=not no_run)
+    # What is added has to be trained: who may not train now shall not find the grid changed.
+    with writing(layout) if absent else nullcontext():
+        if absent:
+            ensure_cells(layout, requests)
+            params = load_params(layout.params)
+        engine_bring_up_to_date(layout, keys, run=not no_run)
     return params, read_cells(layout, params, keys)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from repro.checkout_lock import writes
 from repro.commands.selection import FormatOption, check_format, print_table
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from repro.tuning.search import Search
 
 
+@writes
 def sweep(
     *,
     dataset: Annotated[

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from repro.checkout_lock import stage_at_work
 from repro.failures import DONE, explain
+from repro.layout import Layout
+from repro.processes import end_with_dvc
 
 FAILURE_FILE = "REPRO_FAILURE_FILE"
 VERBOSITY = "REPRO_VERBOSITY"
@@ -26,10 +29,12 @@ def run(main: Callable[[list[str]], object]) -> NoReturn:
         main: Takes the arguments without the program's name; an integer it returns is the code.
     """
     quiet_threads()
+    end_with_dvc()
     if os.environ.get(VERBOSITY) != "quiet":
         print(f"→ {_stage_name()}", file=sys.stderr, flush=True)
     try:
-        result = main(sys.argv[1:])
+        with stage_at_work(Layout(_root())):
+            result = main(sys.argv[1:])
     except SystemExit:
         raise
     except BaseException as error:
@@ -69,9 +74,12 @@ def _stage_name() -> str:
     return " ".join([Path(sys.argv[0]).stem, *sys.argv[1:]])
 
 
+def _root() -> Path:
+    return Path(os.environ.get("REPRO_ROOT") or Path.cwd()).resolve()
+
+
 def _report(error: BaseException) -> int:
-    state = Path(os.environ.get("REPRO_ROOT") or Path.cwd()) / ".repro"
-    failure = explain(error, state)
+    failure = explain(error, Layout(_root()).state)
     named = os.environ.get(FAILURE_FILE)
     if named:
         record = {"code": failure.code, "sentence": failure.sentence, "stage": _stage_name()}

@@ -23,18 +23,24 @@ CARRIERS = {
     "irllrec.objectives",
     "irllrec.errors",
     "repro.cell_params",
+    "repro.checkout_lock",
     "repro.durations",
     "repro.errors",
     "repro.failures",
     "repro.held_out",
     "repro.layout",
+    "repro.leftovers",
+    "repro.lock_records",
     "repro.params",
+    "repro.pipeline_holders",
+    "repro.processes",
     "repro.provenance",
     "repro.stages.entry",
     "repro.text_params",
     "repro.text_views",
 }
-"""Modules that carry values, name paths, refuse files or tell of failures, and compute no number."""
+"""Modules that carry values, name paths, keep processes apart, refuse files or tell of failures, and
+compute no number."""
 
 READ_AS_DATA = {"irllrec/text/templates"}
 """Dependencies among the code that are read, not imported."""

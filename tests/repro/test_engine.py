@@ -16,70 +16,12 @@ from repro.grid import add_dataset
 from repro.layout import Layout
 from repro.stages.entry import FAILURE_FILE
 from repro.workload import Work
-
-ROOT = Path(__file__).resolve().parents[2]
-CELL = "demo-lightgcn-base"
-
-PIPELINE = """\
-stages:
-  prepare@demo:
-    cmd: '"$REPRO_PYTHON" stage.py prepare prepared'
-    deps: [stage.py]
-    outs: [prepared]
-  train@demo-lightgcn-base:
-    cmd: '"$REPRO_PYTHON" stage.py train trained'
-    deps: [prepared]
-    params: [training.learning_rate]
-    outs: [trained]
-  evaluate@demo-lightgcn-base:
-    cmd: '"$REPRO_PYTHON" stage.py evaluate evaluated'
-    deps: [trained]
-    outs: [evaluated]
-"""
-
-STAGE = """\
-import sys, time
-from pathlib import Path
-from repro.errors import ReproError
-from repro.stages.entry import run
-
-def main(words):
-    behaviour = Path("behaviour").read_text() if Path("behaviour").exists() else ""
-    if words[0] == "train" and behaviour == "refuse":
-        raise ReproError("training.batch_size is 7: choose another.")
-    if words[0] == "train" and behaviour == "break":
-        raise RuntimeError("nobody thought of this")
-    if words[0] == "train" and behaviour == "linger":
-        Path("lingering").write_text(str(__import__("os").getpid()))
-        time.sleep(60)
-    Path(words[1]).write_text(words[0])
-
-if __name__ == "__main__":
-    run(main)
-"""
+from tests.repro.quick_pipeline import CELL, quicken
 
 
 @pytest.fixture
 def pipeline(checkout: Layout) -> Layout:
-    root = checkout.root
-    names = {"prepare": "prepare@demo", "train": f"train@{CELL}", "evaluate": f"evaluate@{CELL}"}
-    assert all(name in PIPELINE for name in names.values())
-    (root / "dvc.yaml").write_text(_as_foreach())
-    (root / "stage.py").write_text(STAGE)
-    (root / ".dvc").mkdir()
-    (root / ".dvc" / "config").write_text((ROOT / ".dvc" / "config").read_text())
-    return checkout
-
-
-def _as_foreach() -> str:
-    """Return the pipeline above with the names that only ``foreach`` may give."""
-    import yaml
-
-    stages = {}
-    for name, stage in yaml.safe_load(PIPELINE)["stages"].items():
-        group, _, key = name.partition("@")
-        stages[group] = {"foreach": [key], "do": stage}
-    return yaml.safe_dump({"stages": stages})
+    return quicken(checkout)
 
 
 def test_stale_cells_are_run_once_and_then_left_alone(pipeline: Layout) -> None:
@@ -156,15 +98,6 @@ def test_when_dvc_is_killed_its_stage_ends_and_the_fix_is_named(pipeline: Layout
     assert "DVC was killed from outside (signal 9): run the same command again" in words
     with pytest.raises(ProcessLookupError):
         os.kill(stage, 0)
-
-
-def test_a_pipeline_at_work_is_not_joined_by_a_second_one(pipeline: Layout) -> None:
-    locks = pipeline.root / ".dvc" / "tmp"
-    locks.mkdir()
-    held = {"write": {"trained": {"pid": os.getpid(), "cmd": "dvc repro"}}, "read": {}}
-    (locks / "rwlock").write_text(json.dumps(held))
-    with pytest.raises(ReproError, match=f"process {os.getpid()}\\) is at work on trained: wait"):
-        bring_up_to_date(pipeline, [CELL], say=lambda _: None)
 
 
 @pytest.mark.parametrize(
