@@ -32,6 +32,7 @@ from repro.commands import (
     text,
     verify,
 )
+from repro.commands import run as run_command
 from repro.failures import DONE, INTERRUPTED, USER_ERROR, explain
 from repro.redaction import without_secrets
 from repro.stages.entry import VERBOSITY, quiet_threads
@@ -45,6 +46,7 @@ _ORDER = (
     "data",
     "text",
     "grid",
+    "run",
     "table",
     "ablation",
     "sparsity",
@@ -86,6 +88,7 @@ def _build_app() -> typer.Typer:
     app.add_typer(data.app, name="data")
     app.add_typer(text.app, name="text")
     app.add_typer(grid.app, name="grid")
+    app.command("run")(run_command.run)
     app.add_typer(table.app, name="table")
     app.command("ablation")(ablation.ablation)
     app.command("sparsity")(sparsity.sparsity)

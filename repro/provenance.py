@@ -21,10 +21,11 @@ def commit(root: Path) -> str | None:
     """Return the commit of the checkout, with ``+dirty`` after uncommitted changes of tracked files.
 
     None where there is no git, as in an unpacked release, and before the first commit. Files the
-    pipeline itself writes (dvc.lock, results/) do not make a checkout dirty.
+    pipeline itself writes (dvc.lock, results/) do not make a checkout dirty. In a folder to which
+    ``repro run`` sent a cell, the commit of the checkout that sent it.
     """
     if not (root / ".git").exists():
-        return None
+        return _sent(root)
     found = _git(root, "rev-parse", "HEAD")
     if not found:
         return None
@@ -32,6 +33,13 @@ def commit(root: Path) -> str | None:
         root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock", ":!results"
     )
     return found + ("+dirty" if changed else "")
+
+
+def _sent(root: Path) -> str | None:
+    try:
+        return (root / ".repro" / "commit").read_text(encoding="utf-8")
+    except OSError:
+        return None
 
 
 def versions(libraries: Sequence[str] = LIBRARIES) -> dict[str, str | None]:
