@@ -28,9 +28,11 @@ from irllrec.errors import DataError
 from repro.download import Advance, mirror_address, obtain
 from repro.layout import Layout
 from repro.params import Params
+from repro.printing import one_line
 from repro.sources import PublishedDataset, Sources, load_sources
 from repro.stages.entry import VERBOSITY
 from repro.text_archive import TextFiles, UpstreamText, obtain_text, read_text
+from repro.unfinished import NOTHING, Earlier
 
 MADE_BY = "irllrec-repro fetch 1"
 SEEDS = (2023, 2024, 2025)
@@ -55,7 +57,13 @@ class Fetched:
 
 
 def fetch(
-    layout: Layout, name: str, mirror: str | None = None, *, text: bool = False, replace: bool = False
+    layout: Layout,
+    name: str,
+    mirror: str | None = None,
+    *,
+    text: bool = False,
+    replace: bool = False,
+    earlier: Earlier = NOTHING,
 ) -> Fetched:
     """Make ``data/raw/<name>`` from upstream files, all of it or nothing.
 
@@ -70,6 +78,7 @@ def fetch(
         text: Also take the published profiles and their vectors. Matrices that are here already, with
             no text, are kept and the text is added.
         replace: Whether an existing data set may be replaced.
+        earlier: What the same command has done already, if it was killed; that is only checked.
 
     Raises:
         ReproError: If the name is unknown, has no published text, or a file cannot be reached.
@@ -80,6 +89,10 @@ def fetch(
     if text:
         sources.text_archive(name)
     raw = layout.raw(name)
+    if earlier.placed and (placed := _placed(raw, text=text, added=earlier.replaced and not replace)):
+        shutil.rmtree(raw.parent / f".{name}.partial", ignore_errors=True)
+        return placed
+    replace = replace or earlier.placed
     added = text and raw.exists() and not replace
     if raw.exists() and not (replace or added):
         raise DataError(f"{raw} exists already: add --replace to fetch it again.")
@@ -102,16 +115,30 @@ def fetch(
     _place(raw, table, manifest, upstream, replace=replace or added)
     shutil.rmtree(partial, ignore_errors=True)
     remarks = upstream.remarks if upstream else []
-    return Fetched(_lines(found, files), remarks, text=text, added=added)
+    lines = _lines(found, files.source if files else None, recorded=bool(files and files.recorded))
+    return Fetched(lines, remarks, text=text, added=added)
 
 
-def _lines(found: dict[str, Any], files: TextFiles | None) -> list[str]:
+def _placed(raw: Path, *, text: bool, added: bool) -> Fetched | None:
+    """Return what lies in ``raw`` already, unaltered and with its text where that is wanted; else None."""
+    try:
+        manifest = read_manifest(raw)
+    except DataError:
+        return None
+    texts = manifest.get("text_source")
+    if manifest.get("origin") != "fetched" or (text and not texts) or altered_file(raw, manifest):
+        return None
+    added = text and added
+    lines = _lines({} if added else manifest["source"], texts if text else None, recorded=False)
+    return Fetched(lines, ["The data were in their place already, and are whole."], text=text, added=added)
+
+
+def _lines(found: dict[str, Any], texts: dict[str, Any] | None, *, recorded: bool) -> list[str]:
     checked = [(split, file, "verified") for split, file in found.items()]
-    if files is not None:
-        how = "as recorded at the first fetch" if files.recorded else "recorded"
+    if texts is not None:
+        how = "as recorded at the first fetch" if recorded else "recorded"
         checked += [
-            (kind.replace("_", " "), file, f"{how}, not pinned")
-            for kind, file in files.source["files"].items()
+            (kind.replace("_", " "), file, f"{how}, not pinned") for kind, file in texts["files"].items()
         ]
     return [
         f"{what}: {file['path']}, {file['bytes']:,} bytes, sha256 {file['sha256']}: {how}"
@@ -217,19 +244,20 @@ def _place(
 def _progress(title: str, total: int | None) -> Iterator[Advance]:
     """Show a bar on stderr, where that is a terminal and the user did not ask for quiet."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     console = Console(stderr=True)
     hidden = not console.is_terminal or os.environ.get(VERBOSITY) == "quiet"
     with Progress(*columns, console=console, disable=hidden) as progress:
-        task = progress.add_task(title, total=total)
+        task = progress.add_task(escape(one_line(title)), total=total)
         yield lambda done: progress.update(task, completed=done)
 
 
 def _say_on_stderr(sentence: str) -> None:
     if os.environ.get(VERBOSITY) != "quiet":
-        print(sentence, file=sys.stderr, flush=True)
+        print(one_line(sentence), file=sys.stderr, flush=True)
 
 
 def grid_entry(params: Params, name: str, fetched: Fetched) -> dict[str, Any]:

@@ -120,9 +120,18 @@ def import_dataset(layout: Layout, request: ImportRequest) -> Imported:
     return Imported(entry, remarks + _remarks(request, read))
 
 
+def check_name(name: str) -> None:
+    """Refuse what cannot be the name of a data set, before it becomes a path.
+
+    Raises:
+        ReproError: Saying what a name may hold.
+    """
+    if not _NAME.fullmatch(name) or len(name) > 60:
+        raise ReproError(f"{name!r} cannot be a data set's name: use a-z, 0-9 and single hyphens.")
+
+
 def _check_request(layout: Layout, request: ImportRequest) -> None:
-    if not _NAME.fullmatch(request.name) or len(request.name) > 60:
-        raise ReproError(f"{request.name!r} cannot be a data set's name: use a-z, 0-9 and single hyphens.")
+    check_name(request.name)
     if request.how is not None and request.how not in HOW:
         raise ReproError(f"--split is {request.how!r}: use {', '.join(HOW)}.")
     if (request.user_vectors is None) != (request.item_vectors is None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -62,15 +63,19 @@ def fetch(
     """
     from repro.fetching import fetch as fetch_files
     from repro.fetching import grid_entry, takes_published
+    from repro.importing import check_name
     from repro.layout import Layout
     from repro.params import load_params
+    from repro.unfinished import placing
 
     layout = Layout.find()
+    check_name(name)
     _check_replaceable(layout, name)
-    fetched = fetch_files(layout, name, mirror, text=text, replace=replace)
-    params = load_params(layout.params)
-    entry, published = grid_entry(params, name, fetched), takes_published(params, name, fetched)
-    cells = _join_grid(layout, name, entry, published=published)
+    with placing(layout, name) as earlier:
+        fetched = fetch_files(layout, name, mirror, text=text, replace=replace, earlier=earlier)
+        params = load_params(layout.params)
+        entry, published = grid_entry(params, name, fetched), takes_published(params, name, fetched)
+        cells = _join_grid(layout, name, entry, published=published)
     print("\n".join(fetched.lines))
     for remark in fetched.remarks:
         _say(remark)
@@ -136,34 +141,36 @@ def import_(
     """
     from irllrec.data.tables import ColumnNames
     from repro.commands.import_options import parse_ratio, parse_seeds
-    from repro.importing import ImportRequest, import_dataset
+    from repro.importing import ImportRequest, check_name, import_dataset
     from repro.layout import Layout
+    from repro.unfinished import placing
 
+    check_name(name)
     layout = Layout.find()
     _check_replaceable(layout, name)
-    imported = import_dataset(
-        layout,
-        ImportRequest(
-            name=name,
-            interactions=interactions,
-            columns=ColumnNames(user_column, item_column, split_column, timestamp_column, rating_column),
-            user_text=user_text,
-            item_text=item_text,
-            vectors=vectors,
-            user_vectors=user_vectors,
-            item_vectors=item_vectors,
-            how=split,
-            ratio=parse_ratio(ratio),
-            split_seed=split_seed,
-            rating_min=rating_min,
-            seeds=parse_seeds(seeds),
-            skip_unknown=skip_unknown,
-            replace=replace,
-        ),
+    request = ImportRequest(
+        name=name,
+        interactions=interactions,
+        columns=ColumnNames(user_column, item_column, split_column, timestamp_column, rating_column),
+        user_text=user_text,
+        item_text=item_text,
+        vectors=vectors,
+        user_vectors=user_vectors,
+        item_vectors=item_vectors,
+        how=split,
+        ratio=parse_ratio(ratio),
+        split_seed=split_seed,
+        rating_min=rating_min,
+        seeds=parse_seeds(seeds),
+        skip_unknown=skip_unknown,
+        replace=replace,
     )
+    with placing(layout, name) as earlier:
+        imported = import_dataset(layout, dataclasses.replace(request, replace=replace or earlier.placed))
+        cells = _join_grid(layout, name, imported.entry)
     for remark in imported.remarks:
         _say(remark)
-    _print_next(layout, name, _join_grid(layout, name, imported.entry))
+    _print_next(layout, name, cells)
 
 
 @app.command("card")

@@ -27,17 +27,24 @@ def resplit(
     """
     from repro.commands.selection import grid_places
     from repro.engine import pin
+    from repro.importing import check_name
     from repro.layout import Layout
     from repro.params import load_params
+    from repro.protocol.splits import split_name
     from repro.resplitting import copy_raw, join_grid, text_warning
     from repro.stages.entry import VERBOSITY
+    from repro.unfinished import placing
 
     layout = Layout.find()
     params = load_params(layout.params)
-    made = copy_raw(layout, name, seed)
-    pin(layout, layout.raw(made))
-    backbones = backbone or [grid_places(params, [name], None)[0][1]]
-    cells = join_grid(layout, name, seed, backbones)
+    check_name(name)
+    made = split_name(name, seed)
+    with placing(layout, made) as earlier:
+        if not earlier.placed:
+            copy_raw(layout, name, seed)
+        pin(layout, layout.raw(made))
+        backbones = backbone or [grid_places(params, [name], None)[0][1]]
+        cells = join_grid(layout, name, seed, backbones)
     print(f"{made}: {name} split with seed {seed}; in the grid: {', '.join(cells) or 'no cell yet'}.")
     if os.environ.get(VERBOSITY) != "quiet":
         warning = text_warning(params, name)
