@@ -1,0 +1,1 @@
+"""What ``repro doctor`` looks at: the machine, the installation, the checkout, the data and the hosts."""

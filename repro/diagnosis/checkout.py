@@ -1,0 +1,56 @@
+"""The checkout: who writes in it, what is out of date, and what earlier failures left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from repro.checkout_lock import holder
+from repro.diagnosis.findings import Finding, problem
+from repro.engine import stale_stages
+from repro.errors import ReproError
+from repro.layout import Layout
+
+_SHOWN = 5
+
+
+def checkout(layout: Layout, *, quick: bool) -> Iterator[Finding]:
+    """Yield who holds the lock, the stages that are out of date and the logs of unexpected errors.
+
+    Args:
+        layout: The checkout.
+        quick: Leave out DVC's status, which takes seconds.
+    """
+    record = holder(layout)
+    if record is None:
+        yield Finding("lock", "free")
+    else:
+        yield Finding("lock", record.sentence(layout.root), f"wait for it, or stop it{record.how_to_stop()}")
+    if not quick:
+        yield _grid(layout)
+    yield _logs(layout)
+
+
+def _grid(layout: Layout) -> Finding:
+    try:
+        stale = stale_stages(layout)
+    except ReproError as error:
+        return problem("grid", "DVC cannot tell", str(error))
+    if stale:
+        return Finding("grid", f"{len(stale)} stages out of date: {_some(stale)}", "dvc repro")
+    return Finding("grid", "every cell is up to date")
+
+
+def _logs(layout: Layout) -> Finding:
+    logs = sorted(path.name for path in (layout.state / "logs").glob("bug-*.txt"))
+    if not logs:
+        return Finding("bugs", "none was logged")
+    return Finding(
+        "bugs",
+        f"{len(logs)} logged in {layout.state / 'logs'}, the last in {logs[-1]}",
+        "report them with their files, then delete those",
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
