@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,8 +76,6 @@ def share_text(vectors: Path, dimension: int | None, folder: Path) -> SharedText
     Raises:
         TextError, DataError: As :func:`irllrec.text.embeddings.load_text_vectors`.
     """
-    import numpy as np
-
     from irllrec.data.storage import atomic_path, read_json, write_json
     from irllrec.text.embeddings import load_text_vectors
     from irllrec.text.reduction import reduce_vectors
@@ -92,8 +90,8 @@ def share_text(vectors: Path, dimension: int | None, folder: Path) -> SharedText
         try:
             for kind in KINDS:
                 both = [getattr(loaded, f"{role}_{kind}") for role in ("user", "item")]
-                with atomic_path(scratch / f"{kind}.npy") as temporary, temporary.open("wb") as handle:
-                    np.save(handle, np.concatenate(both))
+                with atomic_path(scratch / f"{kind}.npy") as temporary:
+                    _save_stacked(temporary, both)
             facts = {"user_count": loaded.user_count, "reduction": {k: asdict(v) for k, v in kept.items()}}
             write_json(scratch / _FACTS, facts)
             _move(scratch, folder)
@@ -101,6 +99,22 @@ def share_text(vectors: Path, dimension: int | None, folder: Path) -> SharedText
             shutil.rmtree(scratch, ignore_errors=True)
     facts = read_json(folder / _FACTS)
     return SharedText(folder, facts["user_count"], facts["reduction"])
+
+
+def _save_stacked(path: Path, parts: Sequence[Any]) -> None:
+    """Write float32 matrices of one width, one below the other, as one npy file; no copy is made."""
+    import numpy as np
+
+    shape = (sum(len(part) for part in parts), parts[0].shape[1])
+    described = {
+        "descr": np.lib.format.dtype_to_descr(parts[0].dtype),
+        "fortran_order": False,
+        "shape": shape,
+    }
+    with path.open("wb") as handle:
+        np.lib.format.write_array_header_1_0(handle, described)
+        for part in parts:
+            np.ascontiguousarray(part).tofile(handle)
 
 
 def _is_whole(folder: Path) -> bool:

@@ -16,6 +16,8 @@ from irllrec.errors import EvaluationError
 
 METRICS = ("recall", "ndcg", "precision", "hit", "mrr")
 LARGEST_CUTOFF = 100
+# Users whose hits are looked up at once: 50 MiB an array with lists of 100.
+BLOCK_USERS = 1 << 16
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -68,12 +70,22 @@ def per_user_metrics(
         raise EvaluationError(
             f"user {users[relevant == 0][0]} has no test items: leave such users out of the mean."
         )
-    owners = np.repeat(np.asarray(users, dtype=np.int64)[:, None], top_items.shape[1], axis=1)
-    found = test.contains(owners, top_items) & (top_items >= 0)
-    hits: FloatArray = found[:, :deepest].astype(np.float64)
-    return {
-        name: _metric(metric, hits[:, :cutoff], cutoff, relevant) for name, (metric, cutoff) in parsed.items()
-    }
+    values = {name: np.empty(len(users)) for name in parsed}
+    for start in range(0, len(users), BLOCK_USERS):
+        part = slice(start, start + BLOCK_USERS)
+        hits = _hits(top_items[part, :deepest], test, users[part])
+        for name, (metric, cutoff) in parsed.items():
+            values[name][part] = _metric(metric, hits[:, :cutoff], cutoff, relevant[part])
+    return values
+
+
+def _hits(
+    top_items: npt.NDArray[np.integer], test: Interactions, users: npt.NDArray[np.integer]
+) -> FloatArray:
+    """Return 1 where the listed item is one of the user's test items, else 0; shape (user, rank)."""
+    owners = np.broadcast_to(np.asarray(users, dtype=np.int64)[:, None], top_items.shape)
+    hits: FloatArray = (test.contains(owners, top_items) & (top_items >= 0)).astype(np.float64)
+    return hits
 
 
 def _metric(metric: str, hits: FloatArray, cutoff: int, relevant: npt.NDArray[np.int64]) -> FloatArray:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from irllrec.text.embeddings import FloatArray, TextVectors
+
+BLOCK_ROWS = 1 << 16
+"""Rows held as float64 at once; the data sets of the papers are one block."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +62,24 @@ def _reduced(rows: FloatArray, dimension: int) -> tuple[FloatArray, Reduction]:
     if width <= dimension:
         return rows, Reduction(width, width, 1.0)
     with threadpool_limits(limits=1):
-        wide = rows.astype(np.float64)
-        _, axes = np.linalg.eigh(wide.T @ wide)
+        moments = sum(wide.T @ wide for wide in _blocks(rows))
+        _, axes = np.linalg.eigh(moments)
         axes = axes[:, ::-1][:, :dimension]
         # A component's sign is free: its largest entry is made positive, so that equal data give equal signs.
         axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(dimension)])
-        projected = wide @ axes
-    lost = np.square(wide).sum() - np.square(projected).sum()
-    variance = np.square(wide - wide.mean(axis=0)).sum()
+        mean = sum(wide.sum(axis=0) for wide in _blocks(rows)) / len(rows)
+        reduced = np.empty((len(rows), dimension), dtype=np.float32)
+        lost = variance = 0.0
+        for start, wide in zip(range(0, len(rows), BLOCK_ROWS), _blocks(rows), strict=True):
+            projected = wide @ axes
+            reduced[start : start + len(wide)] = projected
+            lost += np.square(wide).sum() - np.square(projected).sum()
+            variance += np.square(wide - mean).sum()
     share = float(np.clip(1.0 - lost / variance, 0.0, 1.0)) if variance > 0 else 1.0
-    return projected.astype(np.float32), Reduction(dimension, width, float(f"{share:.6g}"))
+    return reduced, Reduction(dimension, width, float(f"{share:.6g}"))
+
+
+def _blocks(rows: FloatArray) -> Iterator[npt.NDArray[np.float64]]:
+    """Yield the rows as float64, :data:`BLOCK_ROWS` at a time."""
+    for start in range(0, len(rows), BLOCK_ROWS):
+        yield rows[start : start + BLOCK_ROWS].astype(np.float64)

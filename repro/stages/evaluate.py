@@ -45,9 +45,9 @@ def evaluate_cell(layout: Layout, params: Params, key: str) -> None:
     masked += [load_interactions(fakes)] if fakes.is_file() else []
     users = np.flatnonzero(test.user_degrees > 0)
     seeds = _stored_seeds(folder / "model")
-    lists = np.stack(
-        [_ranked(folder / "model" / f"seed-{seed}.safetensors", users, masked) for seed in seeds]
-    )
+    lists = np.empty((len(seeds), len(users), STORED_LENGTH), dtype=np.int32)
+    for row, seed in enumerate(seeds):
+        lists[row] = _ranked(folder / "model" / f"seed-{seed}.safetensors", users, masked)
     names = [f"{metric}@{cutoff}" for metric in params.protocol.metrics for cutoff in params.protocol.cutoffs]
     values = _values(lists, test, users, names)
     _write_per_user(folder, seeds, users, train, values)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from irllrec.data.interactions import Interactions
 from irllrec.errors import EvaluationError
+from irllrec.evaluation import metrics
 from irllrec.evaluation.metrics import parse_metric, per_user_metrics
 
 NAMES = ["recall@5", "recall@20", "ndcg@5", "ndcg@20", "precision@5", "hit@5", "mrr@5", "mrr@20"]
@@ -91,3 +92,18 @@ def test_metrics_stay_within_bounds_and_grow_with_the_cutoff(seed: int, relevant
     assert all(0 <= value <= 1 + 1e-12 for value in values.values())
     for metric in ("recall", "hit", "mrr"):
         assert values[f"{metric}@3"] <= values[f"{metric}@10"] <= values[f"{metric}@30"]
+
+
+def test_users_looked_up_in_blocks_have_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(5)
+    users = np.arange(50)
+    test = Interactions.from_pairs(
+        np.concatenate([users, generator.integers(0, 50, 200)]), generator.integers(0, 30, 250), 50, 30
+    )
+    lists = np.stack([generator.permutation(30)[:20] for _ in users]).astype(np.int32)
+    names = ["recall@20", "ndcg@10", "precision@5", "hit@1", "mrr@20"]
+    whole = per_user_metrics(lists, test, users, names)
+    monkeypatch.setattr(metrics, "BLOCK_USERS", 7)
+    parts = per_user_metrics(lists, test, users, names)
+    for name in names:
+        np.testing.assert_allclose(parts[name], whole[name], rtol=1e-14)

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from irllrec.text import reduction
 from irllrec.text.embeddings import ARRAY_NAMES, FloatArray, TextVectors
 from irllrec.text.reduction import Reduction, reduce_vectors
 
@@ -143,3 +144,16 @@ def test_equal_data_give_equal_bytes_in_every_process_on_any_number_of_threads()
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         told.append(done.stdout)
     assert told[0] == told[1] == told[2]
+
+
+def test_blocks_of_rows_give_the_same_axes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums run in another order, so figures agree to rounding, and one block is one product."""
+    generator = np.random.default_rng(4)
+    rows = (generator.standard_normal((130, 9)) * np.arange(9, 0, -1)).astype(np.float32)
+    vectors = TextVectors(rows[:80], rows[80:], rows[:80], rows[80:])
+    whole, kept = reduction.reduce_vectors(vectors, 4)
+    monkeypatch.setattr(reduction, "BLOCK_ROWS", 32)
+    parts, kept_in_parts = reduction.reduce_vectors(vectors, 4)
+    np.testing.assert_allclose(parts.user_profile, whole.user_profile, atol=1e-5)
+    np.testing.assert_allclose(parts.item_intent, whole.item_intent, atol=1e-5)
+    assert kept_in_parts["profile"].variance_kept == pytest.approx(kept["profile"].variance_kept, abs=2e-6)
