@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from irllrec.data.storage import write_text
 from repro.errors import ReproError
+from repro.yaml_text import YamlError, check_yaml, read_yaml_text
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
@@ -142,12 +143,9 @@ def read_source(path: Path) -> str:
     """Return the text of a YAML file of the checkout.
 
     Raises:
-        ReproError: If it is missing.
+        ReproError: If it is missing, no file, too large or not UTF-8.
     """
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ReproError(f"{path} is missing: restore it with `git checkout -- {path.name}`.") from None
+    return read_yaml_text(path, f"restore it with `git checkout -- {path.name}`")
 
 
 def read_yaml(path: Path) -> Any:
@@ -164,11 +162,17 @@ def parse_yaml(text: str, path: Path) -> Any:
     from ruamel.yaml.error import YAMLError
 
     try:
+        check_yaml(text)
         return _yaml().load(text)
+    except YamlError as error:
+        raise ReproError(f"{path} is not valid YAML: mend {error}.") from None
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "its content"
         raise ReproError(f"{path} is not valid YAML: mend {where}.") from None
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        # ruamel.yaml raises these where a date, a number or a tag is not what it looks like.
+        raise ReproError(f"{path} is not valid YAML ({type(error).__name__}): mend its content.") from None
 
 
 def dump_yaml(content: Any) -> str:
@@ -180,11 +184,17 @@ def dump_yaml(content: Any) -> str:
 
 def _yaml() -> YAML:
     from ruamel.yaml import YAML
+    from ruamel.yaml.representer import RoundTripRepresenter
 
+    # A class of its own: ruamel registers for the whole class, and DVC writes dvc.lock with the other.
+    class Representer(RoundTripRepresenter):
+        pass
+
+    Representer.add_representer(float, _represent_float)
     yaml = YAML()
+    yaml.Representer = Representer
     yaml.preserve_quotes = True
     yaml.width = 100_000
-    yaml.representer.add_representer(float, _represent_float)
     return yaml
 
 
