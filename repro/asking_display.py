@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from repro.durations import spoken
+from repro.printing import one_line
 from repro.stages.entry import VERBOSITY
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class AskingDisplay:
     def _say(self, sentence: str) -> None:
         from rich.markup import escape
 
+        sentence = one_line(sentence)
         if self._is_terminal:
             self._bar.console.print(escape(sentence), highlight=False)
         else:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from repro.cell_params import Cell, Fidelity, Precision
 from repro.errors import ReproError
 from repro.text_params import CellName, Name, OllamaEngine, Record, Text, check_texts, with_first_texts
+from repro.yaml_text import load_yaml, read_yaml_text
 
 
 class Protocol(Record):
@@ -197,10 +197,7 @@ def load_params(path: Path) -> Params:
     Raises:
         ReproError: Naming the file, the key, the value and what is allowed.
     """
-    try:
-        return parse_params(path.read_text(encoding="utf-8"), path)
-    except FileNotFoundError:
-        raise ReproError(f"{path} is missing: restore it with `git checkout {path.name}`.") from None
+    return parse_params(read_yaml_text(path, f"restore it with `git checkout {path.name}`"), path)
 
 
 def parse_params(text: str, path: Path) -> Params:
@@ -209,12 +206,7 @@ def parse_params(text: str, path: Path) -> Params:
     Raises:
         ReproError: As ``load_params``.
     """
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark else "its content"
-        raise ReproError(f"{path} is not valid YAML: mend {where}.") from None
+    content = load_yaml(text, path)
     if not isinstance(content, dict):
         raise ReproError(f"{path} holds no sections: restore it with `git checkout {path.name}`.")
     try:
@@ -237,4 +229,4 @@ def _sentence(path: Path, error: ValidationError) -> str:
         return (
             f"{path}: {first['ctx']['error']}." if not key else f"{path}: `{key}`: {first['ctx']['error']}."
         )
-    return f"{path}: `{key}` is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
+    return f"{path}: `{key}` is {first['input']!r:.200}: {first['msg'][0].lower()}{first['msg'][1:]}."

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from irllrec.data.interactions import Interactions
-from irllrec.data.storage import load_interactions, read_arrays, read_json
+from irllrec.data.storage import load_interactions, read_arrays, read_json_object
+from irllrec.data.untrusted import read_parquet, values_of
+from irllrec.errors import DataError
 from repro.beyond_accuracy import per_user
 from repro.errors import ReproError
 from repro.layout import Layout
@@ -153,21 +155,22 @@ def read_result(layout: Layout, key: str, cell: Cell) -> CellResult:
         ReproError: If they are missing, or its seeds were evaluated on different users.
         DataError: If run.json is unreadable.
     """
-    import pyarrow.parquet
-
     folder = layout.run(cell.dataset, cell.backbone, cell.variant)
     path = folder / "per_user.parquet"
     if not path.is_file():
         raise ReproError(f"{path} is missing: make it with `dvc repro`, or leave out --no-run.")
     try:
-        table = pyarrow.parquet.read_table(path)
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        raise ReproError(f"{path} cannot be read ({error}): delete it and run `dvc repro`.") from None
+        table = read_parquet(path, "delete it and run `dvc repro`.")
+    except DataError as error:
+        raise ReproError(str(error)) from None
     missing = [name for name in ("seed", "user", "train_degree") if name not in table.column_names]
     if missing or not len(table):
         what = f"lacks the column {missing[0]!r}" if missing else "holds no user"
         raise ReproError(f"{path} {what}: delete it and run `dvc repro`.")
-    columns = {name: table.column(name).to_numpy() for name in table.column_names}
+    columns = {name: values_of(table.column(name)) for name in table.column_names}
+    for name, values in columns.items():
+        if values.dtype.kind not in ("iu" if name in ("seed", "user", "train_degree") else "iuf"):
+            raise ReproError(f"{path}: the column {name!r} holds no numbers: delete it and run `dvc repro`.")
     seeds = np.unique(columns["seed"].astype(np.int64))
     order = np.lexsort((columns["user"], columns["seed"]))
     if len(order) % len(seeds):
@@ -187,8 +190,11 @@ def read_result(layout: Layout, key: str, cell: Cell) -> CellResult:
         seeds=seeds,
         users=users[0],
         train_degrees=columns["train_degree"][order].astype(np.int64).reshape(len(seeds), -1)[0],
-        run={**read_json(folder / "run.json"), "mask": read_json(folder / "metrics.json").get("mask")},
-        timings=read_json(timings).get("per_seed", {}) if timings.is_file() else {},
+        run={
+            **read_json_object(folder / "run.json"),
+            "mask": read_json_object(folder / "metrics.json").get("mask"),
+        },
+        timings=read_json_object(timings).get("per_seed", {}) if timings.is_file() else {},
         folder=folder,
         prepared=layout.prepared(cell.dataset),
         _stored=stored,

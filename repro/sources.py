@@ -6,11 +6,11 @@ import hashlib
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from irllrec.errors import DataError
 from repro.errors import ReproError
+from repro.yaml_text import load_yaml, read_yaml_text
 
 UNKNOWN_SIZE_LIMIT = 64 * 2**20
 _CHUNK = 1 << 20
@@ -185,11 +185,8 @@ def load_sources(path: Path) -> Sources:
         ReproError: If it is missing or not what it must be, naming the key.
     """
     try:
-        return Sources.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise ReproError(f"{path} is missing: restore it with `git checkout data/sources.yaml`.") from None
-    except yaml.YAMLError as error:
-        raise ReproError(f"{path} is not valid YAML: {str(error).splitlines()[0]}; mend that line.") from None
+        text = read_yaml_text(path, "restore it with `git checkout data/sources.yaml`")
+        return Sources.model_validate(load_yaml(text, path))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

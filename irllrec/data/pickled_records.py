@@ -96,15 +96,18 @@ def meaning_of(module: str, name: str) -> str:
         return name
     if module in ("builtins", "__builtin__") and name == "object":
         return name
-    raise RefusedError(f"a reference to {module}.{name}"[:200])
+    raise RefusedError(ascii(f"a reference to {module}.{name}"[:200])[1:-1])
 
 
 def call(meaning: str, arguments: tuple[Any, ...], budget: Budget) -> Any:
     """Return the record that an allowed call stands for."""
     if meaning == "dtype":
         code = arguments[0] if arguments else None
-        if type(code) is not str or not _DTYPE.fullmatch(code):
-            raise RefusedError(f"an array of type {code!r:.40}")
+        if type(code) is not str:
+            # Never shown: a list that holds itself twice at every level has no end when printed.
+            raise RefusedError(f"an array whose type is a {type(code).__name__.strip('_')}")
+        if not _DTYPE.fullmatch(code):
+            raise RefusedError(f"an array of type {ascii(code)[:40]}")
         return Dtype(code)
     if meaning == "_reconstruct" and len(arguments) == 3 and arguments[0] == Name("ndarray"):
         return Array()

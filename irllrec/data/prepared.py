@@ -5,12 +5,13 @@ Training depends on this module; how the form is made stands in ``preparing``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from irllrec.data.interactions import SPLITS, Id, Interactions
 from irllrec.data.storage import load_interactions
+from irllrec.data.untrusted import read_parquet, values_of
 from irllrec.errors import DataError
 
 
@@ -50,32 +51,29 @@ def load_split(folder: Path, name: str) -> Interactions:
 
 def load_ids(folder: Path, role: str) -> list[Id]:
     """Return the original ids of the users or items of a prepared folder, in node order."""
-    columns: list[Id] = _read_parquet(folder / f"{role}s.parquet")[f"{role}_id"]
-    return columns
+    return _read_parquet(folder / f"{role}s.parquet", f"{role}_id")[f"{role}_id"]
 
 
 def load_titles(folder: Path) -> list[str | None]:
     """Return the titles of the items of a prepared folder, in node order, None where there is none."""
-    titles: list[str | None] = _read_parquet(folder / "items.parquet")["title"]
-    return titles
+    return _read_parquet(folder / "items.parquet", "title")["title"]
 
 
 def load_texts(folder: Path) -> list[PreparedText]:
     """Return the texts of a prepared folder, in file order."""
-    columns = _read_parquet(folder / "text.parquet")
+    columns = _read_parquet(folder / "text.parquet", *(entry.name for entry in fields(PreparedText)))
     return [
         PreparedText(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)
     ]
 
 
-def _read_parquet(path: Path) -> dict[str, list[Any]]:
-    import pyarrow
-    import pyarrow.parquet
-
+def _read_parquet(path: Path, *wanted: str) -> dict[str, list[Any]]:
+    fix = "make it again with `dvc repro`."
     try:
-        columns: dict[str, list[Any]] = pyarrow.parquet.read_table(path).to_pydict()
-        return columns
+        table = read_parquet(path, fix)
     except FileNotFoundError:
         raise DataError(f"{path} is missing: make it with `dvc repro`.") from None
-    except pyarrow.ArrowInvalid as error:
-        raise DataError(f"{path} is not readable ({error}): make it again with `dvc repro`.") from None
+    missing = [name for name in wanted if name not in table.column_names]
+    if missing:
+        raise DataError(f"{path} lacks the column {missing[0]!r}: {fix}")
+    return {name: values_of(table.column(name)).tolist() for name in wanted}

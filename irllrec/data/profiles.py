@@ -37,7 +37,7 @@ def read_profiles(path: Path, role: str, node_count: int) -> dict[int, str]:
     found = {}
     for node, entry in content.items():
         if type(node) is not int:
-            raise DataError(f"{path} has an entry {str(node)[:40]!r}, not the number of a {role}: {_FIX}")
+            raise DataError(f"{path} has an entry {str(node)[:40]!a}, not the number of a {role}: {_FIX}")
         if not 0 <= node < node_count:
             raise DataError(
                 f"{path} has {len(content):,} profiles, one of them of {role} {_shown(node)}, but the matrices "

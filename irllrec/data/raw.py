@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from irllrec.data.interactions import Id
 from irllrec.data.numbering import numbered
-from irllrec.data.storage import read_arrays, read_json, write_arrays, write_json, write_text
+from irllrec.data.storage import read_arrays, read_json_object, write_arrays, write_json, write_text
+from irllrec.data.untrusted import parse_json, read_parquet, values_of
 from irllrec.errors import DataError
 
 KINDS = ("title", "profile", "text", "review", "metadata")
@@ -200,13 +201,10 @@ def read_table(folder: Path) -> RawTable:
     Raises:
         DataError: If the file is missing or lacks a column.
     """
-    import pyarrow
-    import pyarrow.parquet
-
     path = folder / "interactions.parquet"
     try:
-        table = pyarrow.parquet.read_table(path, read_dictionary=["user_id", "item_id", "split"])
-        columns = {name: _values(table.column(name)) for name in table.column_names}
+        table = read_parquet(path, "make it again.")
+        columns = {name: values_of(table.column(name)) for name in table.column_names}
         return RawTable(
             columns["user_id"], columns["item_id"], columns.get("split"), columns.get("timestamp")
         )
@@ -214,22 +212,8 @@ def read_table(folder: Path) -> RawTable:
         raise DataError(
             f"{path} is missing: run `repro data fetch` or `repro data import` for it first."
         ) from None
-    except (KeyError, pyarrow.ArrowInvalid) as error:
-        raise DataError(f"{path} is not a readable interaction table ({error}): make it again.") from None
-
-
-def _values(column: Any) -> npt.NDArray[Any]:
-    """Return a column as an array; equal strings are one object, however many rows have them."""
-    import pyarrow
-
-    if not pyarrow.types.is_dictionary(column.type):
-        values: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
-        return values
-    if not len(column):
-        return np.empty(0, dtype=object)
-    whole = column.unify_dictionaries().combine_chunks()
-    names: npt.NDArray[Any] = whole.dictionary.to_numpy(zero_copy_only=False)
-    return names[whole.indices.to_numpy(zero_copy_only=False)]
+    except KeyError as error:
+        raise DataError(f"{path} is not a readable interaction table (no {error}): make it again.") from None
 
 
 def read_texts(folder: Path) -> list[TextRecord]:
@@ -238,11 +222,11 @@ def read_texts(folder: Path) -> list[TextRecord]:
     if not path.is_file():
         return []
     records = []
-    with path.open(encoding="utf-8") as handle:
+    with path.open("rb") as handle:
         for number, line in enumerate(handle, start=1):
             try:
-                records.append(TextRecord(**json.loads(line)))
-            except (json.JSONDecodeError, TypeError) as error:
+                records.append(TextRecord(**parse_json(line.decode("utf-8"))))
+            except (ValueError, TypeError) as error:
                 raise DataError(f"{path}, line {number}: {error}: make the file again.") from None
     return records
 
@@ -255,7 +239,4 @@ def read_vectors(folder: Path) -> dict[str, npt.NDArray[Any]] | None:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a raw or prepared data set."""
-    manifest = read_json(folder / "manifest.json")
-    if not isinstance(manifest, dict):
-        raise DataError(f"{folder / 'manifest.json'} is not a manifest: make the data set again.")
-    return manifest
+    return read_json_object(folder / "manifest.json")

@@ -59,7 +59,7 @@ def _pairs(record: SparseRecord) -> PairMatrix:
     state = record.state
     shape = state["_shape"] if "_shape" in state else state["shape"]
     if not (type(shape) is tuple and len(shape) == 2 and all(type(side) is int for side in shape)):
-        raise ValueError(f"its shape is {shape!r}, not two numbers")
+        raise ValueError("its shape is not two numbers")
     user_count, item_count = shape
     if not (0 < user_count <= SIDE_LIMIT and 0 < item_count <= SIDE_LIMIT):
         raise ValueError(f"its shape {user_count} x {item_count} is out of range")

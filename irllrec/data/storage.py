@@ -14,7 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from irllrec.data.interactions import Interactions
+from irllrec.data.untrusted import parse_json, read_npz
 from irllrec.errors import DataError
+
+MOST_NODES = 100_000_000
+"""Users or items of a data set: a few bytes may not claim so many that counting them takes all memory."""
 
 
 @contextlib.contextmanager
@@ -57,11 +61,23 @@ def read_json(path: Path) -> Any:
         DataError: If the file is missing or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path} is missing: make it first, for example with `dvc repro`.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except ValueError as error:
         raise DataError(f"{path} is not valid JSON ({error}): delete it and make it again.") from None
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Return the content of a JSON file that holds an object.
+
+    Raises:
+        DataError: If the file is missing, not JSON or something else than an object.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds no JSON object: delete it and make it again.")
+    return content
 
 
 def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -81,19 +97,9 @@ def read_arrays(path: Path, *names: str) -> dict[str, npt.NDArray[Any]]:
         DataError: If the file is missing, unreadable, holds pickled objects or lacks a name.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [name for name in names if name not in archive.files]
-            if missing:
-                raise DataError(
-                    f"{path} lacks the array {missing[0]!r}; it holds {', '.join(archive.files) or 'none'}."
-                )
-            return {name: archive[name] for name in (names or archive.files)}
+        return read_npz(path, names)
     except FileNotFoundError:
         raise DataError(f"{path} is missing: make it first, for example with `dvc repro`.") from None
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(f"{path} is not a readable npz file ({error}): make it again.") from None
 
 
 def save_interactions(path: Path, interactions: Interactions) -> None:
@@ -111,5 +117,13 @@ def save_interactions(path: Path, interactions: Interactions) -> None:
 def load_interactions(path: Path) -> Interactions:
     """Return the interaction table that :func:`save_interactions` wrote."""
     arrays = read_arrays(path, "user", "item", "shape")
+    if any(array.dtype.kind not in "iu" or array.ndim != 1 for array in arrays.values()):
+        raise DataError(f"{path} holds no lists of whole numbers: make it again.")
+    sides = arrays["shape"]
+    if sides.shape != (2,) or (sides < 0).any() or (sides > MOST_NODES).any():
+        raise DataError(f"{path} does not say how many users and items there are: make it again.")
     user_count, item_count = (int(count) for count in arrays["shape"])
-    return Interactions.from_pairs(arrays["user"], arrays["item"], user_count, item_count)
+    try:
+        return Interactions.from_pairs(arrays["user"], arrays["item"], user_count, item_count)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None

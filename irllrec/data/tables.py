@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ import numpy.typing as npt
 
 from irllrec.data.interactions import SPLITS
 from irllrec.data.raw import RawTable
+from irllrec.data.untrusted import MOST_COLUMNS, read_parquet, values_of
 from irllrec.errors import DataError
 
 ATOMIC = (".inter", ".user", ".item")
 ATOMIC_TYPES = ("token", "token_seq", "float", "float_seq")
+LONGEST_ID = 500
 _MISSING = ("", "nan", "NaN")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.0+)?")
 _SPLIT_NAMES = {
     "train": "train",
@@ -82,8 +86,9 @@ def read_columns(path: Path) -> Columns:
             return _read_parquet(path)
         if suffix in (".csv", ".tsv", *ATOMIC):
             return _read_delimited(path, "," if suffix == ".csv" else "\t")
-    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}; mend the file.") from None
+    except (pyarrow.ArrowException, UnicodeDecodeError, csv.Error) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise DataError(f"{path} cannot be read: {reason}; mend the file.") from None
     raise DataError(
         f"{path} is of the unknown kind {suffix or 'without an extension'!r}: give .csv, .tsv, .parquet or a "
         "RecBole .inter, .user or .item file."
@@ -91,13 +96,19 @@ def read_columns(path: Path) -> Columns:
 
 
 def _read_parquet(path: Path) -> Columns:
-    import pyarrow.parquet
+    import pyarrow
 
-    table = pyarrow.parquet.read_table(path)
+    table = read_parquet(path, "mend the file.")
     values: dict[str, npt.NDArray[Any]] = {}
     for name in table.column_names:
-        cells = [_cell(cell) for cell in table.column(name).to_pylist()]
-        values[name] = np.asarray(cells, dtype=object)
+        column = table.column(name)
+        if pyarrow.types.is_dictionary(column.type):
+            values[name] = np.where(column.is_null().to_numpy(), "", values_of(column)).astype(object)
+            continue
+        try:
+            values[name] = np.asarray([_cell(cell) for cell in column.to_pylist()], dtype=object)
+        except (ValueError, OverflowError) as error:
+            raise DataError(f"{path}: the column {name!r} cannot be read ({error}): mend the file.") from None
     return Columns(values, {}, first_line=1)
 
 
@@ -120,15 +131,19 @@ def _read_delimited(path: Path, delimiter: str) -> Columns:
         name, _, kind = cell.partition(":")
         if not quoted and kind not in ATOMIC_TYPES:
             raise DataError(
-                f"{path}: the header {cell!r} is not `name:type` with a type of {', '.join(ATOMIC_TYPES)}: "
+                f"{path}: the header {cell[:80]!r} is not `name:type` with a type of {', '.join(ATOMIC_TYPES)}: "
                 "mend the first line."
             )
         names.append(name if kind in ATOMIC_TYPES else cell)
         if kind in ATOMIC_TYPES:
             types[name] = kind
-    if len(set(names)) != len(names):
-        double = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{path} has the column {double!r} twice: rename one.")
+    if len(names) > MOST_COLUMNS:
+        raise DataError(
+            f"{path} has {len(names):,} columns, more than {MOST_COLUMNS:,}: leave out what is not used."
+        )
+    double, count = Counter(names).most_common(1)[0] if names else ("", 0)
+    if count > 1:
+        raise DataError(f"{path} has the column {double[:80]!r} twice: rename one.")
     table = pyarrow.csv.read_csv(
         path,
         read_options=pyarrow.csv.ReadOptions(column_names=names, skip_rows=1, use_threads=False),
@@ -172,16 +187,13 @@ def read_interactions(
     for name in (names.user, names.item):
         if name not in columns.values:
             raise DataError(
-                f"{path} has no column {name!r}, it has {', '.join(map(repr, columns.values)) or 'none'}: "
+                f"{path} has no column {name!r}, it has {', '.join(map(repr, columns.values))[:300] or 'none'}: "
                 "rename it, or name yours with --user-column and --item-column."
             )
     if not len(columns):
         raise DataError(f"{path} has a header but no rows: give at least one interaction.")
     for name in (names.user, names.item):
-        missing = np.flatnonzero(np.isin(columns.values[name].astype(str), _MISSING))
-        if len(missing):
-            line = columns.first_line + int(missing[0])
-            raise DataError(f"{path}, line {line}: {name} is missing: fill it in or remove the row.")
+        _check_ids(path, columns, name)
     keep = np.ones(len(columns), dtype=bool)
     if rating_min is not None:
         keep = _numbers(path, columns, names.rating, "--rating-column") >= rating_min
@@ -197,6 +209,27 @@ def read_interactions(
     return ReadTable(unique, removed, int((~keep).sum()), names.rating in columns.values)
 
 
+def _check_ids(path: Path, columns: Columns, name: str) -> None:
+    """Refuse ids that are missing, hold control characters or are so long that a table of them takes all memory."""
+    values = columns.values[name].tolist()
+    wrong = {
+        value: problem
+        for value in set(values)
+        if (
+            problem := "missing: fill it in or remove the row"
+            if value in _MISSING
+            else f"{len(value):,} characters long, more than {LONGEST_ID}: use shorter ids"
+            if len(value) > LONGEST_ID
+            else f"{ascii(value)[:80]}, which holds a control character: remove it"
+            if _CONTROL.search(value)
+            else ""
+        )
+    }
+    for row, value in enumerate(values) if wrong else ():
+        if value in wrong:
+            raise DataError(f"{path}, line {columns.first_line + row}: {name} is {wrong[value]}.")
+
+
 def _numbers(path: Path, columns: Columns, name: str, option: str) -> npt.NDArray[Any]:
     if name not in columns.values:
         raise DataError(f"{path} has no column {name!r}: name yours with {option}.")
@@ -208,7 +241,7 @@ def _numbers(path: Path, columns: Columns, name: str, option: str) -> npt.NDArra
             numbers[row] = np.nan
         if not np.isfinite(numbers[row]):
             raise DataError(
-                f"{path}, line {columns.first_line + row}: {name} is {cell!r}, not a number: mend or remove "
+                f"{path}, line {columns.first_line + row}: {name} is {cell[:80]!r}, not a number: mend or remove "
                 "it."
             )
     whole = (numbers == np.round(numbers)).all() and np.abs(numbers).max() < 2**53
@@ -223,7 +256,7 @@ def _splits(path: Path, columns: Columns, name: str) -> npt.NDArray[Any] | None:
         split = _SPLIT_NAMES.get(cell.strip().lower())
         if split is None:
             raise DataError(
-                f"{path}, line {columns.first_line + row}: {name} is {cell!r}: use {', '.join(SPLITS)}."
+                f"{path}, line {columns.first_line + row}: {name} is {cell[:80]!r}: use {', '.join(SPLITS)}."
             )
         found.append(split)
     return np.asarray(found, dtype=object)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from irllrec.data.interactions import Id
 from irllrec.data.raw import TextRecord
 from irllrec.data.tables import read_columns
+from irllrec.data.untrusted import parse_json
 from irllrec.errors import DataError
 
 TITLE_KEYS = ("title", "name")
@@ -90,11 +90,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 if not content.strip():
                     continue
                 try:
-                    row = json.loads(content)
-                except json.JSONDecodeError as error:
-                    raise DataError(
-                        f"{path}, line {line} is not JSON ({error.msg}): mend the line."
-                    ) from None
+                    row = parse_json(content)
+                except ValueError as error:
+                    raise DataError(f"{path}, line {line} is not JSON ({error}): mend the line.") from None
                 if not isinstance(row, dict):
                     raise DataError(f"{path}, line {line} is not a JSON object: write {{...}} on each line.")
                 yield line, row
@@ -177,7 +175,7 @@ class _Reader:
         found = self.resolve[role](value)
         if found is None:
             raise DataError(
-                f"{self.path}, line {line}: {role}_id {value!r} is in no interaction: check that both "
+                f"{self.path}, line {line}: {role}_id {value!r:.80} is in no interaction: check that both "
                 "files use the same ids, or leave such lines out with --skip-unknown."
             )
         return found

@@ -32,6 +32,9 @@ from irllrec.data.pickled_records import (
 from irllrec.errors import DataError, UnsafePickleError
 
 OPCODE_LIMIT = 5_000_000
+KEY_LIMIT = 2**60
+MOST_LARGE_KEYS = 1000
+"""Whole numbers beyond the limit can share hashes; filling a dict with such takes the square of their number."""
 _MARK = object()
 _PUSHED = {
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "STRING",
@@ -111,6 +114,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.result: Any = None
+        self.large_keys = 0
         self.actions: dict[str, Callable[[Any], None]] = {
             "PROTO": lambda _: None, "FRAME": lambda _: None, "STOP": self._stop,
             "MARK": lambda _: self.stack.append(_MARK),
@@ -185,6 +189,10 @@ class _Machine:
         for key, value in zip(values[::2], values[1::2], strict=True):
             if type(key) not in (str, int, float):
                 raise RefusedError(f"a dict key of type {type(key).__name__.strip('_')}")
+            if type(key) is int and abs(key) > KEY_LIMIT:
+                self.large_keys += 1
+                if self.large_keys > MOST_LARGE_KEYS:
+                    raise RefusedError("dict keys beyond any number of a node")
             self.stack[-1][key] = value
 
     def _put(self, key: Any) -> None:

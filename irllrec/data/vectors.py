@@ -95,7 +95,10 @@ def _rows_of(
     path: Path, role: str, ids: npt.NDArray[Any], wanted: Sequence[Id], skip_unknown: bool
 ) -> npt.NDArray[np.int64]:
     """Return the row of the file for every wanted id; all ids must be known and single."""
-    values = ids.tolist()
+    try:
+        values = ids.tolist()
+    except ValueError:
+        raise DataError(f"{path}: {role}_id holds what is no character: save the ids again.") from None
     if wanted and isinstance(wanted[0], str):
         values = [str(value) for value in values]
     elif ids.dtype.kind == "U":
@@ -103,12 +106,12 @@ def _rows_of(
     position = {value: row for row, value in enumerate(values)}
     if len(position) != len(values):
         double = next(value for row, value in enumerate(values) if position[value] != row)
-        raise DataError(f"{path}: {role}_id {double!r} stands twice: keep one row a node.")
+        raise DataError(f"{path}: {role}_id {double!r:.80} stands twice: keep one row a node.")
     unknown = set(values) - set(wanted)
     if unknown and not skip_unknown:
         first = next(value for value in values if value in unknown)
         raise DataError(
-            f"{path}: {role}_id {first!r} (row {position[first]}) is in no interaction: remove its row, or "
+            f"{path}: {role}_id {first!r:.80} (row {position[first]}) is in no interaction: remove its row, or "
             "check that both files use the same ids."
         )
     absent = [value for value in wanted if value not in position]

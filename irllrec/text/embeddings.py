@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from irllrec.data.storage import read_arrays, write_arrays
+from irllrec.data.untrusted import parse_json
 from irllrec.errors import DataError, TextError
 
 FloatArray = npt.NDArray[np.float32]
@@ -119,8 +120,12 @@ def read_provenance(path: Path) -> dict[str, Any]:
     Raises:
         DataError: If the file is missing or says nothing about it.
     """
-    text = read_arrays(path, _PROVENANCE)[_PROVENANCE].tobytes().decode("utf-8")
-    found: dict[str, Any] = json.loads(text)
+    try:
+        found = parse_json(read_arrays(path, _PROVENANCE)[_PROVENANCE].tobytes().decode("utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path}: {_PROVENANCE} is not JSON ({error}): make the file again.") from None
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: {_PROVENANCE} is no JSON object: make the file again.")
     return found
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from irllrec.data.storage import atomic_path
+from irllrec.data.untrusted import parse_json
 from irllrec.errors import TextError
 
 FORMAT = "irllrec-repro summaries 1"
@@ -78,8 +79,8 @@ def read_export(path: Path) -> Export:
         raise TextError(f"{path} is refused: it holds more than {MOST_BYTES:,} bytes when unpacked.")
     try:
         first, *lines = content.decode("utf-8").removesuffix("\n").split("\n")
-        header = json.loads(first)
-    except (ValueError, RecursionError):
+        header = parse_json(first)
+    except ValueError:
         raise TextError(f"{path} does not begin with a header: make it with `repro text export`.") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise TextError(f"{path} is not an export of summaries ({FORMAT}): make it with `repro text export`.")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from irllrec.data.prepared import load_ids
 from irllrec.data.storage import write_text
+from irllrec.data.untrusted import parse_json
 from irllrec.errors import TextError
 from irllrec.text.exports import read_export
 
@@ -145,17 +146,17 @@ def check_coverage(summaries: Iterable[Summary], ids: NodeIds, source: str) -> l
         known = ids.of(summary.role)
         if not 0 <= summary.node < len(known):
             raise TextError(
-                f"{source}: {summary.role} {summary.node} ({summary.id!r}) is not among the {len(known)} "
+                f"{source}: {summary.role} {summary.node} ({summary.id!r:.80}) is not among the {len(known)} "
                 f"{summary.role}s of the data set: make the summaries for this data set."
             )
         if str(known[summary.node]) != str(summary.id):
             raise TextError(
-                f"{source}: {summary.role} {summary.node} has the id {summary.id!r} but the data set "
+                f"{source}: {summary.role} {summary.node} has the id {summary.id!r:.80} but the data set "
                 f"says {known[summary.node]!r}: make the summaries for this data set."
             )
         if (summary.role, summary.node) in by_node:
             raise TextError(
-                f"{source}: {summary.role} {summary.id!r} stands there twice: keep one record a node."
+                f"{source}: {summary.role} {summary.id!r:.80} stands there twice: keep one record a node."
             )
         by_node[summary.role, summary.node] = summary
     for role in ROLES:
@@ -167,28 +168,48 @@ def check_coverage(summaries: Iterable[Summary], ids: NodeIds, source: str) -> l
 
 def _parse(line: str, place: str) -> Summary:
     try:
-        content = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise TextError(f"{place} is not JSON ({error.msg}): make the file again.") from None
+        content = parse_json(line)
+    except ValueError as error:
+        raise TextError(f"{place} is not JSON ({error}): make the file again.") from None
     if not isinstance(content, dict):
         raise TextError(f"{place} is not a JSON object: write one record a line.")
     required = ("role", "node", "id", "profile", "intents", "summarizer", "saw")
     missing = [name for name in required if name not in content]
     unknown = sorted(set(content) - {entry.name for entry in fields(Summary)})
     if missing or unknown:
-        problem = f"lacks {missing[0]!r}" if missing else f"has the unknown key {unknown[0]!r}"
+        problem = f"lacks {missing[0]!r}" if missing else f"has the unknown key {unknown[0]!r:.80}"
         raise TextError(f"{place} {problem}: a summary record has {', '.join(required)} and provenance.")
     if content["role"] not in ROLES:
-        raise TextError(f"{place} has the role {content['role']!r}: it must be user or item.")
+        raise TextError(f"{place} has the role {content['role']!r:.80}: it must be user or item.")
     intents = content["intents"]
     if not isinstance(intents, list) or len(intents) > MOST_INTENTS or not all(map(_is_text, intents)):
-        raise TextError(f"{place} has the intents {intents!r}: give a list of up to {MOST_INTENTS} texts.")
+        raise TextError(
+            f"{place} has the intents {intents!r:.80}: give a list of up to {MOST_INTENTS} texts."
+        )
     if not _is_text(content["profile"]):
-        raise TextError(f"{place} has the profile {content['profile']!r}: give a text, or an empty one.")
+        raise TextError(f"{place} has the profile {content['profile']!r:.80}: give a text, or an empty one.")
     if isinstance(content["node"], bool) or not isinstance(content["node"], int):
-        raise TextError(f"{place} has the node {content['node']!r}: give the node's index.")
+        raise TextError(f"{place} has the node {content['node']!r:.80}: give the node's index.")
+    for name, kinds in _KINDS.items():
+        if not isinstance(content.get(name, kinds[0]()), kinds) or isinstance(content.get(name), bool):
+            raise TextError(
+                f"{place} has the {name} {content[name]!r:.80}: it is of another type in a summary record."
+            )
     defaults: dict[str, Any] = {"reasoning": "", "input_sha256": ""}
     return Summary(**{**defaults, **content, "intents": tuple(intents), "saw": _pairs(content["saw"], place)})
+
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "id": (str, int),
+    "reasoning": (str,),
+    "summarizer": (str,),
+    "input_sha256": (str,),
+    "fallback": (str, type(None)),
+    "template": (str, type(None)),
+    "model": (str, type(None)),
+    "options": (dict,),
+    "reply": (dict,),
+}
 
 
 def _is_text(value: object) -> bool:
@@ -198,6 +219,8 @@ def _is_text(value: object) -> bool:
 def _pairs(value: object, place: str) -> tuple[tuple[int, int], ...]:
     try:
         pairs = tuple((int(user), int(item)) for user, item in value)  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
-        raise TextError(f"{place} has the key saw with {value!r}: give [user, item] index pairs.") from None
+    except (TypeError, ValueError, OverflowError):
+        raise TextError(
+            f"{place} has the key saw with {value!r:.80}: give [user, item] index pairs."
+        ) from None
     return pairs

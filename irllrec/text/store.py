@@ -19,6 +19,7 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
+from irllrec.data.untrusted import parse_json
 from irllrec.errors import TextError
 from irllrec.text.asked import Asked, FailureCounts, Quarantined, StoredFailure, StoredReply, utc_now
 from irllrec.text.store_lock import StoreLock
@@ -126,13 +127,15 @@ class ReplyStore:
         """Return the good reply to a question, or ``None``."""
         names = [entry.name for entry in fields(StoredReply)]
         rows = self._run(f"SELECT {', '.join(names)} FROM replies WHERE key = ?", (key,))
-        return StoredReply(**_values(names, rows[0])) if rows else None
+        with self._sorted_errors():
+            return StoredReply(**_values(names, rows[0])) if rows else None
 
     def failures(self, key: str) -> list[StoredFailure]:
         """Return all failures of a question, the oldest first."""
         names = [entry.name for entry in fields(StoredFailure)]
         rows = self._run(f"SELECT {', '.join(names)} FROM failures WHERE key = ? ORDER BY rowid", (key,))
-        return [StoredFailure(**_values(names, row)) for row in rows]
+        with self._sorted_errors():
+            return [StoredFailure(**_values(names, row)) for row in rows]
 
     def failure_counts(self) -> dict[str, FailureCounts]:
         """Return how often each question failed, by kind; questions without failures are left out."""
@@ -186,7 +189,8 @@ class ReplyStore:
         if not rows:
             return None
         row_count, column_count, content = rows[0]
-        return np.frombuffer(content, dtype="<f4").reshape(row_count, column_count).astype(np.float32)
+        with self._sorted_errors():
+            return np.frombuffer(content, dtype="<f4").reshape(row_count, column_count).astype(np.float32)
 
     def _open(self, *, read_only: bool) -> None:
         ((application,),) = self._run("PRAGMA application_id")
@@ -249,7 +253,7 @@ class ReplyStore:
                 f"{self.path} cannot be read or written ({error}): check the disk's space and the rights, "
                 "and that no other program has the file open."
             ) from None
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             raise self._damaged(str(error)) from None
 
     def _damaged(self, reason: str) -> TextError:
@@ -262,7 +266,7 @@ class ReplyStore:
 def _values(names: Iterable[str], row: Iterable[Any]) -> dict[str, Any]:
     found = dict(zip(names, row, strict=True))
     return {
-        name: json.loads(value) if name in ("options", "parsed") else value for name, value in found.items()
+        name: parse_json(value) if name in ("options", "parsed") else value for name, value in found.items()
     }
 
 

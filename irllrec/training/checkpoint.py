@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from irllrec.data.storage import atomic_path
+from irllrec.data.untrusted import parse_json
 from irllrec.errors import TrainingError
 
 
@@ -31,9 +32,11 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     try:
         with safe_open(path, framework="pt") as archive:
-            header = json.loads((archive.metadata() or {}).get("header", "{}"))
+            header = parse_json((archive.metadata() or {}).get("header", "{}"))
+            if not isinstance(header, dict):
+                raise ValueError("its header is no JSON object")
             return {name: archive.get_tensor(name) for name in archive.keys()}, header  # noqa: SIM118
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise TrainingError(f"{path} cannot be read ({error}): delete it and train again.") from None
 
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from irllrec.data.untrusted import parse_json
 from repro.bundle.differences import Difference
+from repro.yaml_text import YamlError, check_yaml
 
 MOST_ARRAY_BYTES = 2 << 30
 """Of all arrays of a file together, in memory."""
 MOST_YAML_BYTES = {"params.yaml": 1 << 20, "claims.yaml": 1 << 20, "dvc.lock": 64 << 20}
 MOST_COLUMNS = 1000
+MOST_TEXT_BYTES = 256 << 20
+MOST_JSON_BYTES = 32 << 20
+"""In memory, a JSON text takes up to twenty times as much."""
 MOST_SAMPLES = 1_000_000
 """Samples of the bootstrap and of the randomisation test; more would keep a checker busy for days."""
 
@@ -39,34 +44,35 @@ def _problem(path: Path, name: str) -> str:
         return f"of a type ({suffix or 'none'}) that no bundle holds"
     try:
         return _GUARDS[suffix](path)
-    except (ValueError, OSError, KeyError, RecursionError, MemoryError, OverflowError, zipfile.BadZipFile):
+    except (ValueError, OSError, EOFError, LookupError, ArithmeticError, zipfile.BadZipFile, zlib.error):
+        return f"not a readable {suffix.removeprefix('.')} file"
+    except (RecursionError, MemoryError, NotImplementedError, TypeError, SyntaxError):
         return f"not a readable {suffix.removeprefix('.')} file"
 
 
 def _text(path: Path) -> str:
+    if path.stat().st_size > MOST_TEXT_BYTES:
+        return f"larger than the {MOST_TEXT_BYTES:,} bytes that it may have"
     path.read_bytes().decode("utf-8")
     return ""
 
 
 def _json(path: Path) -> str:
-    json.loads(path.read_text(encoding="utf-8"))
+    if path.stat().st_size > MOST_JSON_BYTES:
+        return f"larger than the {MOST_JSON_BYTES:,} bytes that it may have"
+    parse_json(path.read_text(encoding="utf-8"))
     return ""
 
 
 def _yaml(path: Path) -> str:
     """Refuse aliases, with which a few lines unfold to gigabytes."""
-    import yaml
-
     limit = MOST_YAML_BYTES.get(path.name, 1 << 20)
     if path.stat().st_size > limit:
         return f"larger than the {limit:,} bytes that it may have"
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        events = yaml.parse(path.read_text(encoding="utf-8"), Loader=loader)
-        if any(isinstance(event, yaml.AliasEvent) for event in events):
-            return "YAML with aliases, which no bundle holds"
-    except yaml.YAMLError:
-        return "not valid YAML"
+        check_yaml(path.read_text(encoding="utf-8"), aliases=False)
+    except YamlError as error:
+        return "YAML with aliases, which no bundle holds" if "an alias" in str(error) else "not valid YAML"
     return ""
 
 
@@ -82,6 +88,10 @@ def _parquet(path: Path) -> str:
             return f"a table of {needed:,} bytes, more than the {MOST_ARRAY_BYTES:,} that it may have"
         if not types <= {"int32", "int64", "double"}:
             return "a table with columns that are no numbers"
+        if held.metadata.num_rows != sum(
+            held.metadata.row_group(part).num_rows for part in range(held.metadata.num_row_groups)
+        ):
+            return "a table that claims other sizes than it has"
         held.read()
     except (pyarrow.ArrowException, OSError):
         return "not a readable parquet file"

@@ -14,6 +14,7 @@ from repro.bundle.differences import Difference, Part
 from repro.bundle.record import Bundle
 from repro.errors import ReproError
 from repro.layout import Layout
+from repro.yaml_text import YamlError, parse_yaml, read_yaml_text
 
 LOCK = "dvc.lock"
 _PARAMS = "params.yaml"
@@ -151,12 +152,9 @@ def _plain(value: Any) -> Any:
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
-    except (yaml.YAMLError, OSError, UnicodeDecodeError, RecursionError):
+        content = parse_yaml(read_yaml_text(path, "restore it"))
+    except YamlError:
         raise ReproError(f"{path.name} is missing or not valid YAML: restore it.") from None
     if not isinstance(content, dict):
         raise ReproError(f"{path.name} holds no sections: restore it.")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from irllrec.errors import ConfigurationError
@@ -19,6 +18,7 @@ from repro.params import Params
 from repro.results import check_metrics
 from repro.sources import load_sources
 from repro.text_params import Record
+from repro.yaml_text import load_yaml, read_yaml_text
 
 EVERY: Literal["every"] = "every"
 
@@ -124,12 +124,7 @@ def load_claims(layout: Layout, params: Params) -> Claims:
         ReproError: Naming the file, the key, the value and what is allowed.
     """
     path = layout.claims
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ReproError(f"{path} is missing: restore it with `git checkout {path.name}`.") from None
-    except yaml.YAMLError as error:
-        raise ReproError(f"{path} is not valid YAML: {str(error).splitlines()[0]}; mend that line.") from None
+    content = load_yaml(read_yaml_text(path, f"restore it with `git checkout {path.name}`"), path)
     if not isinstance(content, dict):
         raise ReproError(f"{path} holds no sections: restore it with `git checkout {path.name}`.")
     try:
@@ -154,7 +149,7 @@ def _sentence(path: Path, error: ValidationError) -> str:
         return f"{path}: `{key}.test` is {given!r}: choose difference, interaction or robustness."
     if first["type"] == "value_error":
         return f"{path}: `{key}`: {first['ctx']['error']}."
-    return f"{path}: `{key}` is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
+    return f"{path}: `{key}` is {first['input']!r:.200}: {first['msg'][0].lower()}{first['msg'][1:]}."
 
 
 def _check_names(path: Path, claims: Mapping[str, Claim], params: Params, layout: Layout) -> None:

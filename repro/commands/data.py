@@ -66,6 +66,7 @@ def fetch(
     from repro.importing import check_name
     from repro.layout import Layout
     from repro.params import load_params
+    from repro.printing import printable
     from repro.unfinished import placing
 
     layout = Layout.find()
@@ -76,7 +77,7 @@ def fetch(
         params = load_params(layout.params)
         entry, published = grid_entry(params, name, fetched), takes_published(params, name, fetched)
         cells = _join_grid(layout, name, entry, published=published)
-    print("\n".join(fetched.lines))
+    print(printable("\n".join(fetched.lines)))
     for remark in fetched.remarks:
         _say(remark)
     _print_next(layout, name, cells)
@@ -292,7 +293,8 @@ def _bring_up_to_date(layout: Layout, name: str, missing_only: bool = False) -> 
 
 
 def _say(sentence: str) -> None:
+    from repro.printing import one_line
     from repro.stages.entry import VERBOSITY
 
     if os.environ.get(VERBOSITY) != "quiet":
-        print(sentence, file=sys.stderr, flush=True)
+        print(one_line(sentence), file=sys.stderr, flush=True)

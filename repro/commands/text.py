@@ -89,11 +89,12 @@ def show(
 
     Example: repro text show 1 --dataset yelp --item --prompt
     """
+    from repro.printing import printable
     from repro.text_inspection import describe_node
 
     layout, params = _project()
     for line in describe_node(layout, params, dataset, "item" if item else "user", node, with_prompt=prompt):
-        print(line)
+        print(printable(line))
 
 
 @app.command("export")

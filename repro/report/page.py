@@ -14,9 +14,10 @@ from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from repro.figures.model import Figure, rendered
+from repro.printing import printable
 from repro.report.model import Report
 from repro.statistics.claims import VERDICTS
-from repro.tables.html import environment, html_table, printable
+from repro.tables.html import environment, html_table
 from repro.tables.model import Block, Entry, Group, Line, Scalar, Table
 from repro.tables.render import render
 

@@ -24,13 +24,13 @@ def write_code_hashes(layout: Layout, kind: str) -> None:
     Raises:
         ReproError: If dvc.yaml has no such stage.
     """
-    import yaml
-
     from irllrec.data.storage import write_json
     from repro.errors import ReproError
     from repro.provenance import sha256_of_files
+    from repro.yaml_text import load_yaml, read_yaml_text
 
-    stages = yaml.safe_load(layout.pipeline.read_text(encoding="utf-8"))["stages"]
+    content = read_yaml_text(layout.pipeline, "restore it with `git checkout dvc.yaml`")
+    stages = load_yaml(content, layout.pipeline)["stages"]
     if f"code-{kind}" not in stages:
         known = ", ".join(name.removeprefix("code-") for name in stages if name.startswith("code-"))
         raise ReproError(f"{layout.pipeline} has no stage code-{kind}: name one of {known}.")

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from repro.printing import printable
 from repro.tables.model import WORSE, Entry, Line, Table
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -20,11 +21,6 @@ _STARS = {"*": "one star", "**": "two stars", "***": "three stars"}
 _MARKS = {"best": "best", "second": "second best"}
 _ABSENT = {"", "–"}
 _SHORT = 18
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls, but for tab and line end
-    "\u2028\u2029\u202a-\u202e\u2066-\u2069"  # breaks of lines, turns of the direction of writing
-    "\ud800-\udfff]"  # halves of pairs, which no file can hold
-)
 
 
 @dataclass(frozen=True)
@@ -93,15 +89,6 @@ def environment(folder: Path) -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-
-
-def printable(text: str) -> str:
-    """Return the text with what could change its surroundings made visible.
-
-    Control characters, and those that turn the direction of writing, become ``⟨U+202E⟩``; line ends and
-    tabs stay. Escaping for HTML is the template's work.
-    """
-    return _UNPRINTABLE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
 
 def column_kinds(table: Table) -> list[str | None]:

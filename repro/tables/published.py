@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def read_published(folder: Path, sources: Sequence[str] = ()) -> Published:
     known_sources: set[str] = set()
     rows: dict[tuple[str, str, str], PublishedRow] = {}
     for path in sorted(folder.glob("*.csv")):
-        with path.open(encoding="utf-8", newline="") as handle:
-            reader = csv.DictReader(handle)
+        with _readable(path), path.open(encoding="utf-8", newline="") as handle:
+            reader = csv.DictReader(handle, restval="")
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
                 raise ReproError(f"{path} lacks the column {missing[0]!r}: it needs {','.join(COLUMNS)}.")
@@ -69,6 +70,14 @@ def read_published(folder: Path, sources: Sequence[str] = ()) -> Published:
     return rows
 
 
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ReproError(f"{path} is no CSV file in UTF-8 ({error}): restore it or mend it.") from None
+
+
 def published_row(published: Published, dataset: str, backbone: str, variant: str) -> PublishedRow | None:
     """Return the published row of one of our rows, None where no paper we hold has it."""
     found = published.get((dataset, backbone, variant))
@@ -83,5 +92,5 @@ def _fraction(path: Path, line: int, text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise ReproError(f"{path}:{line}: `value` is {text!r}: give a fraction in 0..1, not percent.")
+        raise ReproError(f"{path}:{line}: `value` is {text!r:.80}: give a fraction in 0..1, not percent.")
     return value

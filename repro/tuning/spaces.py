@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from repro.errors import ReproError
 from repro.hyperparameters import Value, default_settings, find_setting, parse_value
 from repro.params import Name, Params, Record
+from repro.yaml_text import load_yaml, read_yaml_text
 
 
 class Range(Record):
@@ -71,17 +71,8 @@ def read_spaces(path: Path) -> Spaces:
     Raises:
         ReproError: Naming the file, the key and what is allowed.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ReproError(
-            f"{path} is missing: name another file with --space, or restore data/search_spaces.yaml."
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ReproError(
-            f"{path} is not valid YAML: mend {f'line {mark.line + 1}' if mark else 'its content'}."
-        ) from None
+    text = read_yaml_text(path, "name another file with --space, or restore data/search_spaces.yaml")
+    content = load_yaml(text, path)
     try:
         return Spaces.model_validate(content)
     except ValidationError as error:

@@ -34,10 +34,13 @@ CARRIERS = {
     "repro.params",
     "repro.pipeline_holders",
     "repro.processes",
+    "repro.printing",
     "repro.provenance",
+    "repro.redaction",
     "repro.stages.entry",
     "repro.text_params",
     "repro.text_views",
+    "repro.yaml_text",
 }
 """Modules that carry values, name paths, keep processes apart, refuse files or tell of failures, and
 compute no number."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from repro.tables.html import column_kinds, html_table, number, printable
+from repro.printing import printable
+from repro.tables.html import column_kinds, html_table, number
 from tests.repro.report.reading import Node, read
 from tests.repro.report.sample import HOSTILE, MAIN, STRANGE
 
