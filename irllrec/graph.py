@@ -18,6 +18,9 @@ from torch import Tensor
 from irllrec.data.interactions import Interactions
 from irllrec.native.sparse import edge_products, has_sparse, sparse_product
 
+# Edges normalised at once, in float64.
+BLOCK_EDGES = 1 << 20
+
 
 class BipartiteGraph:
     """Symmetric CSR structure over ``user + item`` nodes with the values of ``D^-1/2 A D^-1/2``.
@@ -35,13 +38,11 @@ class BipartiteGraph:
         self.item_count = interactions.item_count
         self.node_count = self.user_count + self.item_count
         pair_count = len(interactions)
-        user_rows = interactions.users.astype(np.int64)
-        item_rows = interactions.items.astype(np.int64) + self.user_count
-
         # Users come sorted by (user, item); items are sorted by (item, user) with a stable sort.
         by_item = np.argsort(interactions.items, kind="stable")
-        rows = np.concatenate([user_rows, item_rows[by_item]])
-        columns = np.concatenate([item_rows, user_rows[by_item]])
+        item_nodes = interactions.items + np.int32(self.user_count)
+        rows = np.concatenate([interactions.users, item_nodes[by_item]], dtype=np.int64)
+        columns = np.concatenate([item_nodes, interactions.users[by_item]])
         reverse = np.empty(2 * pair_count, dtype=np.int64)
         reverse[pair_count:] = by_item
         reverse[by_item] = np.arange(pair_count, 2 * pair_count)
@@ -49,12 +50,15 @@ class BipartiteGraph:
         degrees = np.bincount(rows, minlength=self.node_count)
         inverse_root = np.zeros(self.node_count, dtype=np.float64)
         inverse_root[degrees > 0] = 1.0 / np.sqrt(degrees[degrees > 0])
-        values = (inverse_root[rows] * inverse_root[columns]).astype(np.float32)
+        values = np.empty(2 * pair_count, dtype=np.float32)
+        for start in range(0, len(values), BLOCK_EDGES):
+            part = slice(start, start + BLOCK_EDGES)
+            values[part] = inverse_root[rows[part]] * inverse_root[columns[part]]
         starts = np.concatenate([[0], np.cumsum(degrees)])
 
         self.pair_count = pair_count
         self.row_starts = torch.from_numpy(starts.astype(np.int32)).to(device)
-        self.columns = torch.from_numpy(columns.astype(np.int32)).to(device)
+        self.columns = torch.from_numpy(columns).to(device)
         self.rows = torch.from_numpy(rows).to(device)
         self.reverse = torch.from_numpy(reverse).to(device)
         self.values = torch.from_numpy(values).to(device)

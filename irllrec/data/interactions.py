@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,9 @@ from irllrec.errors import DataError
 SPLITS = ("train", "valid", "test")
 Id = int | str
 IntArray = npt.NDArray[np.int32]
+
+# Pairs looked up at once: four arrays of 8 MiB.
+BLOCK_PAIRS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -88,11 +92,22 @@ class Interactions:
 
     def contains(self, users: npt.ArrayLike, items: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Return for each given pair whether it is in the table; shape as ``users``."""
-        wanted = np.asarray(users, dtype=np.int64) * self.item_count + np.asarray(items, dtype=np.int64)
-        if not len(self.codes):
-            return np.zeros(wanted.shape, dtype=bool)
+        user_array, item_array = np.broadcast_arrays(np.asarray(users), np.asarray(items))
+        found = np.zeros(user_array.shape, dtype=bool)
+        if not len(self.codes) or not found.size:
+            return found
+        if not found.ndim:
+            return self._has(user_array, item_array)
+        rows = max(1, BLOCK_PAIRS * len(found) // found.size)
+        for start in range(0, len(found), rows):
+            part = slice(start, start + rows)
+            found[part] = self._has(user_array[part], item_array[part])
+        return found
+
+    def _has(self, users: npt.NDArray[Any], items: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        wanted = users.astype(np.int64) * self.item_count + items
         position = np.minimum(np.searchsorted(self.codes, wanted), len(self.codes) - 1)
-        return self.codes[position] == wanted
+        return np.asarray(self.codes[position] == wanted)
 
     def matrix(self) -> scipy.sparse.csr_array:
         """Return the binary user × item matrix, float32."""

@@ -70,12 +70,13 @@ class TripleSampler:
 
         Users and positives have shape (batch,), negatives (batch, negatives_per_pair).
         """
-        columns = [self.negatives(epoch, column) for column in range(self._negatives_per_pair)]
-        negatives = np.stack(columns, axis=1)
+        negatives = np.empty((len(self._train), self._negatives_per_pair), dtype=np.int32)
+        for column in range(self._negatives_per_pair):
+            negatives[:, column] = self.negatives(epoch, column)
         order = stream(self._seed, "order", epoch).permutation(len(self._train))
-        users = self._train.users.astype(np.int64)[order]
-        items = self._train.items.astype(np.int64)[order]
-        negatives = negatives[order]
         for start in range(0, len(order), self._batch_size):
-            part = slice(start, start + self._batch_size)
-            yield users[part], items[part], negatives[part]
+            # Gathered batch by batch: an ordered copy of an epoch would take twice its memory.
+            part = order[start : start + self._batch_size]
+            triples = (self._train.users[part], self._train.items[part], negatives[part])
+            users, items, drawn = (array.astype(np.int64) for array in triples)
+            yield users, items, drawn
