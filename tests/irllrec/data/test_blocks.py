@@ -25,7 +25,9 @@ def test_pairs_are_looked_up_in_blocks(table: Interactions, monkeypatch: pytest.
         monkeypatch.setattr(interactions, "BLOCK_PAIRS", block)
         assert table.contains(users, items).tolist() == expected
         assert table.contains(users[:, :1], np.arange(25)).tolist() == expected
-        assert table.contains(users.reshape(-1), items.reshape(-1)).tolist() == sum(expected, [])
+        assert table.contains(users.reshape(-1), items.reshape(-1)).tolist() == [
+            one for row in expected for one in row
+        ]
     assert bool(table.contains(*next(iter(there))))
     assert table.contains(np.array([], dtype=int), np.array([], dtype=int)).tolist() == []
 
