@@ -63,7 +63,7 @@ class Display:
     def finished(self, key: str, seconds: float, host: str, left: float | None) -> None:
         """Say that a cell is done."""
         self._done += 1
-        rest = f", about {spoken(left)} left" if left is not None and self._done < self._count else ""
+        rest = f", about {spoken(left)} left" if left and left >= 1 and self._done < self._count else ""
         self.say(f"{key}: done in {spoken(seconds)} on {host} ({self._done} of {self._count}{rest})")
 
     def failed(self, key: str) -> None:
@@ -111,7 +111,7 @@ class Display:
             host = f"{number + 1} {lane.get('host', '')}".strip()
             table.add_row(Text(host, style="dim"), *(Text(word) for word in words))
         failed = f", {self._failed} failed" if self._failed else ""
-        rest = f" · about {spoken(left)} left" if left is not None else ""
+        rest = f" · about {spoken(left)} left" if left and left >= 1 else ""
         whole = Table.grid()
         whole.add_row(table)
         whole.add_row(Text(f"{self._done} of {self._count} cells done{failed}{rest}", style="bold"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import warnings
@@ -141,6 +142,11 @@ def _start_ray(board: Board, jobs: int, share: Share, address: str | None) -> La
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    closing = contextlib.ExitStack()
+    # Ray prints what happens to its actors on stdout, which belongs to answers.
+    log = closing.enter_context((board.folder / "ray.log").open("w", encoding="utf-8"))
+    closing.enter_context(contextlib.redirect_stdout(log))
+    closing.callback(ray.shutdown)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -148,6 +154,7 @@ def _start_ray(board: Board, jobs: int, share: Share, address: str | None) -> La
                 address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None
             )
         except (ConnectionError, ValueError, RuntimeError) as error:
+            closing.close()
             first = (str(error).splitlines() or ["no message"])[0].rstrip(".")
             raise ReproError(
                 f"Ray cannot be reached at {address or 'this machine'} ({first}): start it with `ray start --head`, "
@@ -165,9 +172,9 @@ def _start_ray(board: Board, jobs: int, share: Share, address: str | None) -> La
         needs = {"num_cpus": share.threads if jobs > 1 else share.threads / 2, "num_gpus": gpus}
         # Ray starts a killed worker anew, elsewhere if need be; the board counts a cell's attempts.
         options = {"ray_remote_args": {**needs, "max_restarts": -1, "max_task_retries": _RETRIES}}
-        return Lanes(board, jobs, "ray", options, actor, ray.shutdown)
+        return Lanes(board, jobs, "ray", options, actor, closing.close)
     except BaseException:
-        ray.shutdown()
+        closing.close()
         raise
 
 

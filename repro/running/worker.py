@@ -75,6 +75,7 @@ class _Lane:
         self.board = board
         self.host = platform.node()
         self.parent = os.getppid()
+        self.since = 0.0
 
     def run(self) -> int:
         if threading.current_thread() is threading.main_thread():
@@ -108,6 +109,7 @@ class _Lane:
         place = base / "cells" / (job["key"] if seen else f"{job['run']}-{job['key']}")
         result: dict[str, Any] = {"key": job["key"], "ok": False, "code": 1, "host": self.host, "seconds": {}}
         result |= {"deaths": job["deaths"], "place": str(place) if seen else None}
+        self.since = time.time()
         with _alone(base / "locks" / f"{place.name}.lock") as lock:
             try:
                 build(place, job, None if seen else self.board.fetch)
@@ -136,6 +138,7 @@ class _Lane:
             self.board.finish(self.number, result, content)
             if not seen:
                 shutil.rmtree(place, ignore_errors=True)
+                (base / "locks" / f"{place.name}.lock").unlink()
 
     def _run_stage(self, job: Mapping[str, Any], stage: Mapping[str, str], place: Path, lock: int) -> None:
         """Run one stage to its end, telling the board meanwhile."""
@@ -185,7 +188,7 @@ class _Lane:
         self, guard: subprocess.Popen[bytes], job: Mapping[str, Any], stage: Mapping[str, str], log: Path
     ) -> int:
         record = {"host": self.host, "pid": guard.pid, "key": job["key"], "stage": stage["name"]}
-        record |= {"deaths": job["deaths"], "since": time.time()}
+        record |= {"deaths": job["deaths"], "since": self.since}
         told = 0.0
         while True:
             if time.monotonic() - told >= TOLD_EVERY_SECONDS:
