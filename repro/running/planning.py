@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from repro.errors import ReproError
-from repro.memory import RESTING_BYTES, SHARE, cores
+from repro.memory import cores
 from repro.text_views import text_entry
 from repro.workload import is_stale, read_by
 
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 CELL_STAGES = ("train", "evaluate")
 TABLE_STAGES = ("compare", "tabulate")
 CODE_STAGES = ("code-train", "code-evaluate")
+
+PROCESS_BYTES = 400 << 20
+"""What a process of a cell holds before it has read anything: Python and PyTorch."""
+
+MEMORY_SHARE = 0.6
+"""Of the free memory, what the workers that nobody asked for by number may be expected to fill."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +146,8 @@ def job_count(asked: int | None, threads: int | None, cells: int) -> int:
     """
     if asked is not None:
         return asked
-    each = (2 + (threads or 1)) * RESTING_BYTES
-    fitting = int(SHARE * psutil.virtual_memory().available / each)
+    each = (2 + (threads or 1)) * PROCESS_BYTES
+    fitting = int(MEMORY_SHARE * psutil.virtual_memory().available / each)
     return max(1, min(cores() // (threads or 1), cells, fitting))
 
 
