@@ -17,6 +17,7 @@ from repro.layout import Layout
 from repro.params import Params
 from repro.stages.entry import VERBOSITY
 from repro.text_views import text_entry
+from repro.yaml_text import load_yaml
 
 if TYPE_CHECKING:
     from irllrec.text.embeddings import TextVectors
@@ -74,7 +75,7 @@ def _scratch(layout: Layout, params: Params, key: str, vectors: TextVectors, roo
     assert entry is not None
     root.mkdir(parents=True)
     scratch = Layout(root)
-    content = yaml.safe_load(layout.params.read_text(encoding="utf-8"))
+    content = load_yaml(layout.params.read_text(encoding="utf-8"), layout.params)
     content["cells"] = {key: content["cells"][key]}
     seeds = content["datasets"][cell.dataset]["seeds"]
     content["datasets"][cell.dataset]["seeds"] = seeds[:1]

@@ -123,7 +123,7 @@ def as_member(archive: Spans, info: zipfile.ZipInfo, limit: int, fix: str = _FIX
         DataError: If its name leads out of the archive, it is encrypted, compressed in another way
             than by deflate, or too large.
     """
-    called = f"{archive.name}, member {info.filename!r}, is refused:"
+    called = f"{archive.name}, member {info.filename!r:.80}, is refused:"
     parts = info.filename.replace("\\", "/").split("/")
     if ".." in parts or not parts[0] or ":" in parts[0]:
         raise DataError(f"{called} its name leads out of the archive; {fix}")
@@ -162,7 +162,7 @@ def extract(archive: Spans, member: Member, target: Path, report: Advance) -> No
         DataError: If the zip contradicts itself, the content is not what it says, or the disk is full.
         ReproError: If the archive cannot be read.
     """
-    called = f"{archive.name}, member {member.name!r},"
+    called = f"{archive.name}, member {member.name!r:.80},"
     with disk_errors(target):
         if target.is_file() and _is_whole(target, member):
             report(member.packed)
@@ -199,7 +199,7 @@ def _content_start(archive: Spans, member: Member, called: str) -> int:
     _, _, flags, method, *_, name_size, extra_size = _LOCAL_HEADER.unpack_from(header)
     name = header[_LOCAL_HEADER.size :][:name_size].decode("utf-8" if flags & _UTF8 else "cp437", "replace")
     if name != member.name or bool(method) != member.deflated:
-        raise DataError(f"{called} is refused: its header belongs to {name!r}; {_FIX}")
+        raise DataError(f"{called} is refused: its header belongs to {name!r:.80}; {_FIX}")
     start = end + int(name_size) + int(extra_size)
     if start + member.packed > archive.size:
         raise DataError(f"{called} is refused: it goes on behind the end of the archive; {_FIX}")

@@ -106,6 +106,8 @@ def _read_parquet(path: Path) -> Columns:
             values[name] = np.where(column.is_null().to_numpy(), "", values_of(column)).astype(object)
             continue
         try:
+            if pyarrow.types.is_binary(column.type) or pyarrow.types.is_large_binary(column.type):
+                column = column.cast(pyarrow.string())
             values[name] = np.asarray([_cell(cell) for cell in column.to_pylist()], dtype=object)
         except (ValueError, OverflowError) as error:
             raise DataError(f"{path}: the column {name!r} cannot be read ({error}): mend the file.") from None

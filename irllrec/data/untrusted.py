@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 MOST_JSON_DEPTH = 64
+LAST_CHARACTER = 0x10FFFF
 MOST_COLUMNS = 10_000
 MOST_RATIO = 200
 """Unpacked to packed bytes of an npz; float vectors come to about 2."""
@@ -176,6 +177,10 @@ def _array_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> npt.NDArray[An
         if done < size or piece:
             raise ValueError("an array of another size than the archive says")
     values = np.frombuffer(content, dtype=dtype) if size else np.empty(math.prod(shape), dtype=dtype)
+    if dtype.kind == "U" and size:
+        signs = values.view(np.dtype("u4").newbyteorder(dtype.byteorder))
+        if ((signs > LAST_CHARACTER) | ((signs >= 0xD800) & (signs <= 0xDFFF))).any():
+            raise ValueError("strings of what are no characters")
     return values.reshape(shape, order="F" if column_major else "C")
 
 

@@ -108,16 +108,16 @@ def _check_members(spans: LocalFile, infos: Sequence[zipfile.ZipInfo]) -> None:
         name = info.filename
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind not in (0, stat.S_IFREG):
-            raise _refused(spans.name, f"its member {name!r} is no plain file but, for example, a link")
+            raise _refused(spans.name, f"its member {name!r:.80} is no plain file but, for example, a link")
         if info.orig_filename != name or not _NAME.fullmatch(name) or len(name) > 240:
-            raise _refused(spans.name, f"its member {name!r} has a name that no bundle holds")
+            raise _refused(spans.name, f"its member {name!r:.80} has a name that no bundle holds")
         if name in seen:
-            raise _refused(spans.name, f"it holds {name!r} twice")
+            raise _refused(spans.name, f"it holds {name!r:.80} twice")
         seen.add(name)
         if info.file_size > MOST_RATIO * info.compress_size + _FREE_OF_RATIO:
             raise _refused(
                 spans.name,
-                f"its member {name!r} unpacks {info.compress_size:,} to {info.file_size:,} bytes, more than "
+                f"its member {name!r:.80} unpacks {info.compress_size:,} to {info.file_size:,} bytes, more than "
                 f"{MOST_RATIO} times as much",
             )
     folders = {name[:place] for name in seen for place, sign in enumerate(name) if sign == "/"}
@@ -138,7 +138,9 @@ def _check_container(archive: Path, infos: Sequence[zipfile.ZipInfo]) -> None:
             header = _HEADER.pack(b"PK\3\4", _VERSION, 0, zipfile.ZIP_DEFLATED, *_DOS_TIME, *sizes, 0) + name
             handle.seek(place)
             if info.header_offset != place or handle.read(len(header)) != header:
-                raise _refused(archive, f"the entry of {info.filename!r} is not as `repro bundle` writes it")
+                raise _refused(
+                    archive, f"the entry of {info.filename!r:.80} is not as `repro bundle` writes it"
+                )
             made = (_VERSION, _UNIX, _VERSION, 0, 0, zipfile.ZIP_DEFLATED, *_DOS_TIME)
             directory += _ENTRY.pack(b"PK\1\2", *made, *sizes, 0, 0, 0, 0, _ATTRIBUTES, place) + name
             place += len(header) + info.compress_size
@@ -156,9 +158,9 @@ def _extract(archive: Path, content: zipfile.ZipFile, info: zipfile.ZipInfo, tar
             while piece := source.read(_PIECE):
                 handle.write(piece)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
-        raise _refused(archive, f"the content of its member {info.filename!r} is damaged") from None
+        raise _refused(archive, f"the content of its member {info.filename!r:.80} is damaged") from None
     if target.stat().st_size != info.file_size:
-        raise _refused(archive, f"its member {info.filename!r} is shorter than its directory says")
+        raise _refused(archive, f"its member {info.filename!r:.80} is shorter than its directory says")
 
 
 def _refused(archive: Path | str, why: str) -> ReproError:

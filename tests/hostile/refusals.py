@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import sys
 import time
 from pathlib import Path
+
+from irllrec.errors import IrllrecError
 
 MEMORY_BYTES = 1 << 30
 
@@ -17,15 +20,17 @@ def main(arguments: list[str]) -> None:
     from tests.hostile.worker import bound_memory
 
     reader = all_readers()[arguments[0]]
-    honest = Path(arguments[1]) / reader.file
+    honest = Path(arguments[2]) / reader.file
+    files = sorted(Path(arguments[1]).iterdir())
     for content in reader.seeds():
         honest.write_bytes(content)
-        reader.read(honest)
+        with contextlib.suppress(IrllrecError):
+            reader.read(honest)
     honest.unlink()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     bound_memory(MEMORY_BYTES)
     found = {}
-    for path in sorted(Path(arguments[1]).iterdir()):
+    for path in files:
         folder = Path(arguments[2]) / path.name
         folder.mkdir()
         started = time.monotonic()
