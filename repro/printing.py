@@ -34,7 +34,7 @@ def one_line(text: str, longest: int = LONGEST_SENTENCE) -> str:
     line = printable(" ".join(text.split()) if "\n" in text or "\t" in text else text)
     if len(line) <= longest:
         return line
-    half = longest // 2 - 1
+    half = (longest - 3) // 2
     return f"{line[:half]} … {line[-half:]}"
 
 

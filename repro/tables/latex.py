@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from repro.tables.model import WORSE, Entry, Table
+
+_SPECIAL_IN_MATH = re.compile(r"[\\&%$#_{}~^<>|]")
+"""Stars and marks stand raised, and nothing that LaTeX would take for a command."""
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -76,5 +81,5 @@ def _entry(entry: Entry) -> str:
         text = rf"\textbf{{{text}}}"
     elif entry.mark == "second":
         text = rf"\underline{{{text}}}"
-    raised = entry.raised.replace(WORSE, r"\downarrow")
+    raised = _SPECIAL_IN_MATH.sub("", entry.raised).replace(WORSE, r"\downarrow")
     return text + (f"$^{{{raised}}}$" if raised else "")

@@ -118,4 +118,4 @@ def _marked_down(text: str) -> str:
 def _markdown_entry(entry: Entry) -> str:
     text = _marked_down(entry.text)
     text = f"**{text}**" if entry.mark == "best" else f"<u>{text}</u>" if entry.mark == "second" else text
-    return text + entry.raised.replace("*", "\\*")
+    return text + _marked_down(entry.raised).replace("*", "\\*")
