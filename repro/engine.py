@@ -18,7 +18,7 @@ from repro.layout import Layout, text_sources
 from repro.processes import wait_and_pass_signals
 from repro.stages.entry import FAILURE_FILE, VERBOSITY, quiet_threads
 from repro.text_views import text_entry
-from repro.workload import Work, estimate, read_by
+from repro.workload import Work, estimate, read_by, with_memory
 
 if TYPE_CHECKING:
     from repro.params import Cell, Params
@@ -63,6 +63,7 @@ def bring_up_to_date(
         return work
     if not run:
         raise ReproError(f"Not up to date: {', '.join(work.stages)}: run the same command without --no-run.")
+    work = with_memory(layout, params, cells, work)
     (say or _say_on_stderr)(work.sentence())
     reproduce(layout, targets)
     return work

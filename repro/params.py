@@ -41,8 +41,15 @@ class Engine(Record):
 
     device: str = Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")
     workers: Literal["auto"] | Annotated[int, Field(ge=1)]
+    memory_gib: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
+    """Most memory that trainings may fill, in GiB; auto is what is free, within a container's limit."""
     checkpoint_seconds: float = Field(ge=0)
     ollama: OllamaEngine = OllamaEngine()
+
+    @property
+    def memory_limit_gib(self) -> float | None:
+        """The limit of the user's own, None for none."""
+        return None if self.memory_gib == "auto" else self.memory_gib
 
 
 class Statistics(Record):

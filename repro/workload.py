@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.durations import spoken
 from repro.layout import Layout
+from repro.memory import free_bytes, gibibytes
+from repro.memory_plan import advice, model_of, prepared_sizes, text_width, workers_fitting
+from repro.predicted_memory import Sizes, training_need
 from repro.text_views import text_entry
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ class Work:
     """Names of the stages, in the order of the pipeline."""
     seconds: float | None
     """Expected wall time from earlier runs, None where a cell has never been trained."""
+    memory_bytes: int | None = None
+    """Expected peak of the trainings among them, None where nothing is trained or sizes are not known."""
 
     def sentence(self) -> str:
         """Return what will run and about how long, for the user."""
@@ -34,7 +39,8 @@ class Work:
         shown = ", ".join(self.stages[:6])
         more = f" and {len(self.stages) - 6} more" if len(self.stages) > 6 else ""
         count = f"{len(self.stages)} stage{'s' if len(self.stages) != 1 else ''}"
-        return f"Running {count} through DVC ({shown}{more}); {time}."
+        memory = "" if self.memory_bytes is None else f", about {gibibytes(self.memory_bytes)} of memory"
+        return f"Running {count} through DVC ({shown}{more}); {time}{memory}."
 
 
 def estimate(
@@ -71,6 +77,67 @@ def estimate(
     stages += [stage for stage in stale if stage not in known]
     overhead = 3.0 + 1.5 * len(stages)
     return Work(tuple(stages), None if seconds is None else seconds + overhead)
+
+
+def with_memory(layout: Layout, params: Params, cells: Mapping[str, Cell], work: Work) -> Work:
+    """Return the work with its expected peak of memory, None where sizes are not known yet.
+
+    Raises:
+        ReproError: If a training would not fit, before anything has started.
+    """
+    from repro.stages.train import device_of, recipe_of
+
+    trained = [key for key in cells if f"train@{key}" in work.stages]
+    if not trained or device_of(params.engine.device) != "cpu":
+        return work
+    free = free_bytes(params.engine.memory_limit_gib)
+    peaks = []
+    for key in trained:
+        cell = cells[key]
+        sizes = known_sizes(layout, params, cell)
+        if sizes is None:
+            continue
+        recipe, training = recipe_of(params, cell), params.training_of(cell).model_dump()
+        dimension = cell.changed("text").get("dimension")
+        model = model_of(recipe, training, None if dimension is None else int(dimension))
+        need = training_need(sizes, model)
+        seeds = len(params.datasets[cell.dataset].seeds)
+        count = workers_fitting(params.engine, key, need, seeds, free, advice(model, sizes, free))
+        chosen = count if params.engine.workers == "auto" else min(count, params.engine.workers)
+        peaks.append(need.total(chosen))
+    return replace(work, memory_bytes=max(peaks, default=None))
+
+
+def known_sizes(layout: Layout, params: Params, cell: Cell) -> Sizes | None:
+    """Return the sizes of a cell's data, from its prepared or raw files or from what will be generated.
+
+    Returns:
+        None where nothing is there yet, or the width of its text vectors is not known.
+    """
+    from irllrec.data.storage import read_json
+
+    dataset = params.datasets[cell.dataset]
+    share = dataset.split.ratio[0] / sum(dataset.split.ratio)
+    raw = layout.raw(cell.dataset) / "manifest.json"
+    if (layout.prepared(cell.dataset) / "train.npz").is_file():
+        sizes = prepared_sizes(layout.prepared(cell.dataset))
+    elif cell.dataset in params.generated:
+        made = params.generated[cell.dataset]
+        sizes = Sizes(made.users, made.items, round(share * made.interactions))
+    elif raw.is_file():
+        counts = read_json(raw).get("counts", {})
+        if not {"users", "items", "interactions"} <= counts.keys():
+            return None
+        sizes = Sizes(counts["users"], counts["items"], round(share * counts["interactions"]))
+    else:
+        return None
+    entry = text_entry(cell)
+    if entry is None or not cell.inputs.endswith("vectors.npz"):
+        return sizes
+    if layout.vectors(entry).is_file():
+        return replace(sizes, text=text_width(layout.vectors(entry)))
+    text = params.text_of(entry)
+    return replace(sizes, text=text.dimension) if text.embedder == "lsa" else None
 
 
 def is_stale(stage: str, stale: Collection[str]) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from repro.layout import FAKES, Layout
+from repro.memory import free_bytes, require_memory
 from repro.params import Params, load_params
+from repro.predicted_memory import evaluation_bytes
 from repro.stages.entry import read_name, run
 
 if TYPE_CHECKING:
@@ -45,6 +47,18 @@ def evaluate_cell(layout: Layout, params: Params, key: str) -> None:
     masked += [load_interactions(fakes)] if fakes.is_file() else []
     users = np.flatnonzero(test.user_degrees > 0)
     seeds = _stored_seeds(folder / "model")
+    require_memory(
+        f"{key}: evaluating {len(seeds)} seeds for {len(users)} users",
+        evaluation_bytes(
+            model_bytes=max((folder / "model" / f"seed-{seed}.safetensors").stat().st_size for seed in seeds),
+            pairs=len(train) + len(valid) + len(test),
+            seeds=len(seeds),
+            ranked=len(users),
+        ),
+        free_bytes(params.engine.memory_limit_gib),
+        params.engine.memory_limit_gib,
+        "raise engine.memory_gib or take a larger machine",
+    )
     lists = np.empty((len(seeds), len(users), STORED_LENGTH), dtype=np.int32)
     for row, seed in enumerate(seeds):
         lists[row] = _ranked(folder / "model" / f"seed-{seed}.safetensors", users, masked)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from repro import provenance
 from repro.held_out import without_test
 from repro.layout import FAKES, Layout
-from repro.memory import ACTIVATIONS, RESTING_BYTES, workers_that_fit
+from repro.memory_plan import workers_for
 from repro.params import Cell, Params, load_params
 from repro.run_records import plain_recipe, run_record
 from repro.seed_training import SeedJob, SeedResult, fakes_of, shared_text, train_seed
@@ -47,8 +47,8 @@ def train_cell(layout: Layout, params: Params, key: str) -> None:
     folder = layout.run(cell.dataset, cell.backbone, cell.variant)
     seeds = params.datasets[cell.dataset].seeds
     jobs = plan(layout, params, key, cell, folder)
+    workers = worker_count(params, jobs, key)
     text = shared_text(jobs[0])
-    workers = worker_count(params, jobs)
     if is_simple(cell.backbone):
         results = train_seeds(jobs, workers=workers, title=key)
     else:
@@ -107,7 +107,7 @@ def plan(layout: Layout, params: Params, key: str, cell: Cell, folder: Path) -> 
             checkpoint=layout.checkpoints / f"{key}-{identity[:16]}" / f"seed-{seed}.safetensors",
             data_sha256=data,
             identity=identity,
-            device=_device(params.engine.device),
+            device=device_of(params.engine.device),
             checkpoint_seconds=params.engine.checkpoint_seconds,
             noise=Noise(cell.dataset, cell.click_noise or 0, cell.text_noise or 0),
             text_dimension=None if dimension is None else int(dimension),
@@ -162,7 +162,8 @@ def _code_hash(layout: Layout) -> str:
     return provenance.sha256_of_json(provenance.sha256_of_files(sources, package))
 
 
-def _device(wanted: str) -> str:
+def device_of(wanted: str) -> str:
+    """Return where ``engine.device`` trains: ``auto`` takes an accelerator where torch finds one."""
     from irllrec.errors import ConfigurationError
 
     if wanted == "cpu":
@@ -178,22 +179,13 @@ def _device(wanted: str) -> str:
     )
 
 
-def worker_count(params: Params, jobs: Sequence[SeedJob]) -> int:
-    """Return how many seeds are trained at once: one on an accelerator, else as many as memory holds."""
-    if jobs[0].device != "cpu":
-        return 1
-    if params.engine.workers != "auto":
-        return params.engine.workers
-    return workers_that_fit(len(jobs), expected_bytes(jobs[0]))
+def worker_count(params: Params, jobs: Sequence[SeedJob], title: str) -> int:
+    """Return how many seeds are trained at once: one on an accelerator, else as many as memory holds.
 
-
-def expected_bytes(job: SeedJob) -> int:
-    """Return about how much memory one seed takes; the text itself is mapped, and shared."""
-    text = shared_text(job)
-    if text is None:
-        return 2 * RESTING_BYTES
-    nodes, width = text.shape
-    return 2 * RESTING_BYTES + ACTIVATIONS * nodes * width * 4
+    Raises:
+        ReproError: If memory does not hold one.
+    """
+    return 1 if jobs[0].device != "cpu" else workers_for(params.engine, title, jobs)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def run_search(
             )
             jobs.append(TrialJob(blank, _seed_job(layout, params, search, number, settings)))
         if jobs:
-            workers = worker_count(params, [job.job for job in jobs])
+            workers = worker_count(params, [job.job for job in jobs], request.key)
             run_seeds(
                 train_trial,
                 jobs,
