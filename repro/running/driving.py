@@ -154,7 +154,7 @@ class _Drive:
     def _collect(self, display: Display, count: Callable[[], None]) -> bool:
         """Enter what came back; return whether anything did."""
         results = [result for result in self._board.results() if result["key"] in self._pending]
-        entered: list[str] = []
+        entered: list[Record] = []
         for result in results:
             key = result["key"]
             self._pending.remove(key)
@@ -164,17 +164,16 @@ class _Drive:
                 self._fail(key, str(error), USER_ERROR if result["ok"] else result["code"])
                 display.failed(key)
             else:
-                entered.append(key)
+                entered.append(result)
             finally:
                 self._forget(result)
-        self._pipeline.write_lock([name for key in entered for name in self._order.steps[key]])
-        for key in entered:
-            seconds = sum(next(one for one in results if one["key"] == key)["seconds"].values())
-            self._pace.note(key, seconds)
-            self._outcome.done.append(key)
+        self._pipeline.write_lock([name for one in entered for name in self._order.steps[one["key"]]])
+        for result in entered:
+            seconds = sum(result["seconds"].values())
+            self._pace.note(result["key"], seconds)
+            self._outcome.done.append(result["key"])
             count()
-            host = next(one for one in results if one["key"] == key)["host"]
-            display.finished(key, seconds, host, self._left(self._board.lanes()))
+            display.finished(result["key"], seconds, result["host"], self._left(self._board.lanes()))
         return bool(results)
 
     def _enter(self, result: Record) -> None:
