@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from irllrec.data.prepared import load_ids
-from irllrec.data.storage import write_text
+from irllrec.data.storage import MOST_NODES, write_text
 from irllrec.data.untrusted import parse_json
 from irllrec.errors import TextError
 from irllrec.text.exports import read_export
@@ -223,4 +223,6 @@ def _pairs(value: object, place: str) -> tuple[tuple[int, int], ...]:
         raise TextError(
             f"{place} has the key saw with {value!r:.80}: give [user, item] index pairs."
         ) from None
+    if any(not 0 <= node < MOST_NODES for pair in pairs for node in pair):
+        raise TextError(f"{place} has the key saw with {value!r:.80}: give [user, item] index pairs.")
     return pairs
