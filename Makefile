@@ -1,6 +1,7 @@
 # make demo   the whole pipeline on the embedded data set, then its main table and the path of a report
 # make test   what every change must pass: format, lint, types, architecture, tests
 # make bench  training steps, sampling and evaluation against a plain implementation, in turns; about an hour
+# make bench-growth  time and memory of the pipeline's own work as the data grow; needs 16 GiB
 # make setup  the environment in .venv; quick once it is made
 # make audit  the known vulnerabilities of the pinned packages
 # make lock   the lock files in requirements/, after a change of pyproject.toml or constraints.txt
@@ -10,7 +11,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: setup demo test lint format bench audit lock
+.PHONY: setup demo test lint format bench bench-growth audit lock
 
 setup: $(STAMP)
 
@@ -54,3 +55,7 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.run_all $(BENCH)
+
+bench-growth: setup
+	$(BIN)/python -m benchmarks.data_scale --name two-cores
+	$(BIN)/python -m benchmarks.data_scale_page two-cores
