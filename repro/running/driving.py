@@ -84,14 +84,19 @@ def run_cells(layout: Layout, params: Params, pipeline: Pipeline, order: Order, 
     """
     sender = Sender(layout, order.share)
     running = layout.state / "running"
-    for left in running.glob("board-*"):  # of a command that was killed
-        shutil.rmtree(left, ignore_errors=True)
+    _remove(running)  # what a command left that was killed
     board = Board(str(running / f"board-{sender.run}"))
     try:
         drive = _Drive(layout, params, pipeline, order, pace, sender, board)
         return drive.run()
     finally:
-        shutil.rmtree(board.folder, ignore_errors=True)
+        _remove(running)
+
+
+def _remove(running: Path) -> None:
+    """Remove boards and work folders; the caller holds the checkout's lock, so they are nobody's."""
+    for left in (*running.glob("board-*"), *running.glob("cells/*")):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 class _Drive:
