@@ -10,6 +10,10 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
+from typing import Any
+
+from irllrec.data.storage import atomic_path
 
 LIFELINE = "REPRO_LIFELINE"
 """Environment: the descriptor of a pipe whose other end the command above keeps open while it lives."""
@@ -22,7 +26,25 @@ def main() -> int:
         threading.Thread(target=_end_with_command, args=(int(lifeline),), daemon=True).start()
     from dvc.cli import main as dvc
 
+    write_whole_files()
     return int(dvc(sys.argv[1:]) or 0)
+
+
+def write_whole_files() -> None:
+    """Let DVC write dvc.lock and files like it beside their place, and then rename them.
+
+    It truncates the file first and needs longer to write it the more stages it holds: a kill meanwhile
+    would leave half of it, with which nothing can be run.
+    """
+    from dvc.utils.serialize import _common, _yaml
+
+    in_place = _common._dump_data
+
+    def dump(path: Any, data: Any, dumper: Any, fs: Any = None, **arguments: Any) -> None:
+        with atomic_path(Path(path)) as temporary:
+            in_place(str(temporary), data, dumper, fs=fs, **arguments)
+
+    _common._dump_data = _yaml._dump_data = dump
 
 
 def _end_with_command(lifeline: int) -> None:

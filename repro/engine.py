@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from repro.attended_dvc import LIFELINE
 from repro.checkout_lock import busy_sentence, descriptors, inherited, writing
@@ -148,22 +150,29 @@ def reproduce(layout: Layout, targets: Sequence[str] = ()) -> None:
 
 def _run_attended(layout: Layout, words: Sequence[str], log: Path, failure: Path) -> int:
     """Return the exit code of DVC, which keeps this process's lock and ends when this process does."""
-    lifeline, ours = os.pipe()
-    environment = {**_environment(layout), **inherited(layout), FAILURE_FILE: str(failure)}
-    environment[LIFELINE] = str(lifeline)
     verbose = os.environ.get(VERBOSITY) == "verbose"
-    try:
-        with log.open("w", encoding="utf-8") as handle:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "repro.attended_dvc", *words],
-                cwd=layout.root,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=sys.stderr.fileno() if verbose else handle,
-                start_new_session=True,
-                pass_fds=(lifeline, *descriptors(layout)),
-            )
+    with log.open("w", encoding="utf-8") as handle:
+        output = sys.stderr.fileno() if verbose else handle
+        with _attended(layout, words, stdout=output, told={FAILURE_FILE: str(failure)}) as process:
             return wait_and_pass_signals(process)
+
+
+@contextmanager
+def _attended(
+    layout: Layout, words: Sequence[str], *, told: Mapping[str, str], **streams: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start DVC in a group of its own, tied to this process by a pipe and holding the lock with it."""
+    lifeline, ours = os.pipe()
+    try:
+        yield subprocess.Popen(
+            [sys.executable, "-m", "repro.attended_dvc", *words],
+            cwd=layout.root,
+            env={**_environment(layout), **inherited(layout), **told, LIFELINE: str(lifeline)},
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=(lifeline, *descriptors(layout)),
+            **streams,
+        )
     finally:
         os.close(lifeline)
         os.close(ours)
@@ -177,12 +186,14 @@ def pin(layout: Layout, path: Path) -> None:
     """
     with writing(layout):
         prepare_repository(layout)
-        command = [sys.executable, "-m", "dvc", "add", "--quiet", str(path.relative_to(layout.root))]
-        done = subprocess.run(
-            command, cwd=layout.root, env=_environment(layout), capture_output=True, text=True, check=False
-        )
-    if done.returncode != 0:
-        raise ReproError(_dvc_sentence(layout, done.stderr))
+        words = ["add", "--quiet", str(path.relative_to(layout.root))]
+        with tempfile.TemporaryFile() as said:
+            with _attended(layout, words, told={}, stdout=said, stderr=said) as process:
+                code = wait_and_pass_signals(process)
+            said.seek(0)
+            words_of_dvc = said.read().decode("utf-8", "replace")
+    if code != 0:
+        raise ReproError(_dvc_sentence(layout, words_of_dvc))
 
 
 def prepare_repository(layout: Layout) -> None:

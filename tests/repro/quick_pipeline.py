@@ -44,7 +44,9 @@ def main(words):
         raise RuntimeError("nobody thought of this")
     if words[0] == "train" and behaviour == "linger":
         Path("lingering").write_text(str(os.getpid()))
-        while not Path("enough").exists():
+        for _ in range(1200):
+            if Path("enough").exists():
+                break
             time.sleep(0.05)
     Path(words[1]).write_text(words[0])
 

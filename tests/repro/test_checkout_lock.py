@@ -182,6 +182,34 @@ def test_when_the_command_is_killed_its_pipeline_ends_and_the_next_one_goes_on(p
     assert (pipeline.root / "evaluated").read_text() == "evaluate"
 
 
+def test_dvc_that_is_killed_while_it_writes_dvc_lock_leaves_the_old_one(checkout: Layout) -> None:
+    """DVC is stopped in the middle of writing by an object that ends the process when it is written."""
+    program = (
+        "import os, sys\n"
+        "from dvc.utils.serialize import modify_yaml, _yaml\n"
+        "from repro.attended_dvc import write_whole_files\n"
+        "write_whole_files()\n"
+        "def dump(data, stream):\n"
+        "    stream.write('stages:\\n  half'); stream.flush()\n"
+        "    if len(sys.argv) > 1: os.kill(os.getpid(), 9)\n"
+        "    stream.write(': {}\\n')\n"
+        "_yaml._dump = dump\n"
+        "with modify_yaml('dvc.lock') as content: content['stages'] = {'half': {}}\n"
+    )
+    lock = checkout.root / "dvc.lock"
+    lock.write_text("stages: {}\n")
+    killed = start(checkout, "-c", program, "kill")
+    _, words = killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL, words
+    assert lock.read_text() == "stages: {}\n"
+    whole = start(checkout, "-c", program)
+    assert whole.wait(60) == 0
+    whole.communicate()
+    assert lock.read_text() == "stages:\n  half: {}\n"
+    with writing(checkout):
+        assert not list(checkout.root.glob(".dvc.lock.*"))
+
+
 def test_when_plain_dvc_is_killed_its_stage_ends(pipeline: Layout) -> None:
     plain = start(pipeline, *DVC)
     stage = stage_of(pipeline, plain)
