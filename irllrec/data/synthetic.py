@@ -1,9 +1,11 @@
 """A data set with planted intents: clicks that intents cause, and text that tells of them.
 
-Readers have two to four intents, books one to three, each intent in one facet. A click is caused
-by one of the reader's intents, by a book's popularity or by chance; reviews mention the intent
-that caused the click, descriptions all intents of the book. A third of the readers are sparse:
-they take few books, care less for popular ones, and tell more of themselves when they write.
+Readers have one to four intents, books one to three, each intent in one facet. A click is caused
+by one of the reader's intents, by a habit, by a book's popularity or by chance; reviews mention the
+intent that caused the click, descriptions all intents of the book. A third of the readers are
+sparse: they have one or two intents, take few books, care less for popular ones, and tell more of
+themselves when they write. The others have habits: a quarter of what they take comes from two
+shelves of their own, which no text tells of. So text tells more of sparse readers: claim C2, planted.
 
 Bytes are the same on every machine: draws use only ``random``, ``integers`` and ``permutation``
 of PCG64, arithmetic only operations that IEEE 754 rounds exactly, and sums run in order.
@@ -26,15 +28,21 @@ IntArray = npt.NDArray[np.int64]
 
 BY_POPULARITY = -1
 BY_CHANCE = -2
+BY_HABIT = -3
 SPARSE_DEGREES = (5, 6)
 LEAST_DENSE_DEGREE = 8
 LEAST_ITEM_DEGREE = 2
 USER_INTENTS = (2, 4)
+SPARSE_USER_INTENTS = (1, 2)
 ITEM_INTENTS = (1, 3)
 LEAST_WEIGHT = 0.1
 OTHER_FACET_SHARE = 0.04
 INTENT_CLICKS = 0.9
 POPULARITY_CLICKS = 0.06
+HABIT_CLICKS = 0.3
+"""Share of a dense reader's clicks by habit, among those that neither popularity nor chance causes."""
+SHELF_ITEMS = 20
+SHELVES_OF_A_READER = 2
 POPULARITY_SHIFT = 25.0
 SPARSE_POPULARITY_SHIFT = 200.0
 TRIES = 50
@@ -63,7 +71,7 @@ class PlantedClicks:
         is_sparse: Shape (user,), bool; the third with few clicks.
         click_users: Shape (click,), int64, ascending.
         click_items: Shape (click,), int64.
-        click_causes: Shape (click,), int64; the intent, ``BY_POPULARITY`` or ``BY_CHANCE``.
+        click_causes: Shape (click,), int64; the intent, ``BY_HABIT``, ``BY_POPULARITY`` or ``BY_CHANCE``.
     """
 
     users: Taste
@@ -119,18 +127,19 @@ def plant_clicks(
     Randomness: streams ``"synthetic", <purpose>`` of ``seed``.
     """
     _check_sizes(user_count, item_count, interaction_count, intent_count)
-    users = _plant_taste(user_count, intent_count, USER_INTENTS, Draws(seed, "user intents"))
-    items = _plant_taste(item_count, intent_count, ITEM_INTENTS, Draws(seed, "item intents"))
     is_sparse = np.zeros(user_count, dtype=bool)
     is_sparse[Draws(seed, "sparse users").order(user_count)[: user_count // 3]] = True
+    users = _plant_taste(_user_sizes(is_sparse), intent_count, Draws(seed, "user intents"))
+    items = _plant_taste([ITEM_INTENTS] * item_count, intent_count, Draws(seed, "item intents"))
     degrees = _draw_degrees(is_sparse, item_count, interaction_count, Draws(seed, "degrees"))
     ranks = Draws(seed, "popularity").order(item_count)
     shops = [
         _Shop(items, 1.0 / (ranks.astype(np.float64) + shift))
         for shift in (POPULARITY_SHIFT, SPARSE_POPULARITY_SHIFT)
     ]
+    shelves = _assign_shelves(is_sparse, item_count, Draws(seed, "shelves"))
     click_items, causes = _draw_clicks(
-        users, [shops[int(few)] for few in is_sparse], degrees, Draws(seed, "clicks")
+        users, [shops[int(few)] for few in is_sparse], shelves, degrees, Draws(seed, "clicks")
     )
     click_users = np.repeat(np.arange(user_count), degrees)
     planted = PlantedClicks(users, items, is_sparse, click_users, click_items, causes)
@@ -155,9 +164,9 @@ def unrelated_stories(planted: PlantedClicks, seed: int) -> tuple[PlantedClicks,
     Randomness: stream ``"synthetic", "unrelated stories"`` of ``seed``.
     """
     draws = Draws(seed, "unrelated stories")
-    user_count, intent_count = planted.users.weights.shape
-    users = _plant_taste(user_count, intent_count, USER_INTENTS, draws)
-    items = _plant_taste(len(planted.items.weights), intent_count, ITEM_INTENTS, draws)
+    intent_count = planted.users.weights.shape[1]
+    users = _plant_taste(_user_sizes(planted.is_sparse), intent_count, draws)
+    items = _plant_taste([ITEM_INTENTS] * len(planted.items.weights), intent_count, draws)
     running_sums = np.cumsum(users.weights, axis=1)
     causes = [draws.position(running_sums[user]) for user in planted.click_users.tolist()]
     told = replace(planted, users=users, items=items, click_causes=np.asarray(causes, dtype=np.int64))
@@ -180,11 +189,16 @@ def _check_sizes(user_count: int, item_count: int, interaction_count: int, inten
         )
 
 
-def _plant_taste(node_count: int, intent_count: int, sizes: tuple[int, int], draws: Draws) -> Taste:
-    weights = np.zeros((node_count, intent_count))
-    facets = np.full((node_count, intent_count), -1, dtype=np.int64)
-    for node in range(node_count):
-        size = min(sizes[0] + draws.below(sizes[1] - sizes[0] + 1), intent_count)
+def _user_sizes(is_sparse: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    return [SPARSE_USER_INTENTS if few else USER_INTENTS for few in is_sparse.tolist()]
+
+
+def _plant_taste(sizes: Sequence[tuple[int, int]], intent_count: int, draws: Draws) -> Taste:
+    """Return intents for nodes that have between the two numbers of ``sizes`` each."""
+    weights = np.zeros((len(sizes), intent_count))
+    facets = np.full((len(sizes), intent_count), -1, dtype=np.int64)
+    for node, (fewest, most) in enumerate(sizes):
+        size = min(fewest + draws.below(most - fewest + 1), intent_count)
         chosen = draws.order(intent_count)[:size]
         raw = LEAST_WEIGHT + draws.shares(size)
         weights[node, chosen] = raw / np.cumsum(raw)[-1]
@@ -212,6 +226,20 @@ def _draw_degrees(
     return degrees
 
 
+def _assign_shelves(is_sparse: npt.NDArray[np.bool_], item_count: int, draws: Draws) -> list[IntArray | None]:
+    """Return the items that each user takes by habit: those of two shelves, None for sparse users.
+
+    Items stand on shelves at random: neither intents nor popularity tell which.
+    """
+    shelves = np.array_split(draws.order(item_count), max(item_count // SHELF_ITEMS, SHELVES_OF_A_READER))
+    return [
+        None
+        if few
+        else np.concatenate([shelves[shelf] for shelf in draws.order(len(shelves))[:SHELVES_OF_A_READER]])
+        for few in is_sparse.tolist()
+    ]
+
+
 class _Shop:
     """Running sums of how likely each item is taken, for each reason to take one."""
 
@@ -226,24 +254,31 @@ class _Shop:
 
 
 def _draw_clicks(
-    users: Taste, shops: Sequence[_Shop], degrees: IntArray, draws: Draws
+    users: Taste,
+    shops: Sequence[_Shop],
+    shelves: Sequence[IntArray | None],
+    degrees: IntArray,
+    draws: Draws,
 ) -> tuple[IntArray, IntArray]:
     """Return item and cause of every click, user after user; no user takes an item twice.
 
     Args:
         users: Planted intents of users.
         shops: The shop of each user.
+        shelves: The items that each user takes by habit, None for users without habits.
         degrees: Clicks of each user.
         draws: Where chance comes from.
     """
     clicks: list[int] = []
     causes: list[int] = []
-    for user, (shop, degree) in enumerate(zip(shops, degrees.tolist(), strict=True)):
+    for user, (shop, shelf, degree) in enumerate(zip(shops, shelves, degrees.tolist(), strict=True)):
         taken: set[int] = set()
         own = np.cumsum(users.weights[user])
         while len(taken) < degree:
             kind = draws.share()
-            if kind < INTENT_CLICKS:
+            if shelf is not None and kind < INTENT_CLICKS * HABIT_CLICKS:
+                cause, item = BY_HABIT, int(shelf[draws.below(len(shelf))])
+            elif kind < INTENT_CLICKS:
                 cause = draws.position(own)
                 item = draws.position(shop.by_facet[cause, int(users.facets[user, cause])])
             elif kind < INTENT_CLICKS + POPULARITY_CLICKS:

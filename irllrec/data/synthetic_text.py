@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from string import Formatter
 
 from irllrec.data import vocabulary
-from irllrec.data.synthetic import BY_CHANCE, Draws, IntArray, PlantedClicks, Taste
+from irllrec.data.synthetic import BY_CHANCE, BY_HABIT, Draws, IntArray, PlantedClicks, Taste
 from irllrec.data.vocabulary import INTENTS, NOISE_WORDS
 
 PLAIN_TITLE_SHARE = 0.3
@@ -58,7 +58,7 @@ def write_reviews(
 ) -> Iterator[ReviewText]:
     """Yield the reviews in the order of the clicks.
 
-    A review names the intent that caused the click; now and then the user tells another of her
+    A review names the intent that caused the click, if one did; now and then the user tells another of her
     intents. Sparse users write about nearly all they took, and tell more of themselves.
 
     Args:
@@ -130,6 +130,8 @@ def _write_description(phrases: Sequence[str], draws: Draws) -> str | None:
 
 
 def _reason(planted: PlantedClicks, user: int, cause: int, draws: Draws) -> str:
+    if cause == BY_HABIT:
+        return vocabulary.HABIT_SENTENCES[draws.below(len(vocabulary.HABIT_SENTENCES))]
     if cause < 0:
         sentences = vocabulary.CROWD_SENTENCES[2:] if cause == BY_CHANCE else vocabulary.CROWD_SENTENCES[:2]
         return sentences[draws.below(len(sentences))]

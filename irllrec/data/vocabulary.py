@@ -224,6 +224,11 @@ CROWD_SENTENCES = (
     "I needed something for the journey.",
 )
 
+HABIT_SENTENCES = (
+    "It stood where I always look first.",
+    "I take most of what comes out there.",
+)
+
 REVIEW_NOISE_SENTENCES = (
     "The {0} could be better, the {1} is fine.",
     "Good {0}, decent {1}.",

@@ -12,6 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from irllrec.data.synthetic import (
     BY_CHANCE,
+    BY_HABIT,
     BY_POPULARITY,
     LEAST_ITEM_DEGREE,
     SPARSE_DEGREES,
@@ -79,24 +80,28 @@ def test_popularity_is_skewed_far_beyond_chance() -> None:
     """Uniform clicks give a Gini index near 0.13 (Poisson with mean 18.75)."""
     uniform = np.bincount(np.random.default_rng(0).integers(ITEMS, size=CLICKS), minlength=ITEMS)
     assert _gini(uniform) < 0.15
-    assert 0.35 < _gini(np.bincount(_demo().click_items)) < 0.7
+    assert 0.3 < _gini(np.bincount(_demo().click_items)) < 0.7
 
 
-def test_users_have_two_to_four_intents_and_items_one_to_three() -> None:
+def test_sparse_users_have_one_or_two_intents_others_up_to_four_and_items_up_to_three() -> None:
     planted = _demo()
-    for taste, fewest, most in ((planted.users, 2, 4), (planted.items, 1, 3)):
-        counts = (taste.weights > 0).sum(axis=1)
-        assert set(counts.tolist()) == set(range(fewest, most + 1))
+    for taste in (planted.users, planted.items):
         np.testing.assert_allclose(taste.weights.sum(axis=1), 1.0, rtol=1e-12)
         assert np.array_equal(taste.facets >= 0, taste.weights > 0)
         assert taste.facets.max() == FACET_COUNT - 1
+    of_users, of_items = ((taste.weights > 0).sum(axis=1) for taste in (planted.users, planted.items))
+    assert set(of_users[planted.is_sparse].tolist()) == {1, 2}
+    assert set(of_users[~planted.is_sparse].tolist()) == {2, 3, 4}
+    assert set(of_items.tolist()) == {1, 2, 3}
 
 
 def test_most_clicks_are_caused_by_an_intent_that_user_and_item_share() -> None:
     planted = _demo()
     caused = planted.click_causes >= 0
-    assert 0.7 < caused.mean() < 0.95
-    assert {BY_POPULARITY, BY_CHANCE} < set(planted.click_causes.tolist())
+    sparse = planted.is_sparse[planted.click_users]
+    assert 0.8 < caused[sparse].mean() < 0.95
+    assert 0.5 < caused[~sparse].mean() < 0.7
+    assert {BY_POPULARITY, BY_CHANCE, BY_HABIT} == set(planted.click_causes[~caused].tolist())
     cause = planted.click_causes[caused]
     assert (planted.users.weights[planted.click_users[caused], cause] > 0).all()
     assert (planted.items.weights[planted.click_items[caused], cause] > 0).all()
@@ -104,10 +109,23 @@ def test_most_clicks_are_caused_by_an_intent_that_user_and_item_share() -> None:
 
 def test_clicks_fall_on_shared_intents_more_often_than_random_pairs_do() -> None:
     planted = _demo()
-    shares = (planted.users.weights > 0).astype(int) @ (planted.items.weights > 0).astype(int).T > 0
-    clicked = shares[planted.click_users, planted.click_items].mean()
+    shares = _share_an_intent(planted)
+    clicked = shares[planted.click_users, planted.click_items][planted.click_causes != BY_HABIT].mean()
     assert clicked > 0.9
     assert shares.mean() < 0.6
+
+
+def test_habits_are_those_of_dense_users_and_neither_intents_nor_texts_tell_them() -> None:
+    planted = _demo()
+    habit = planted.click_causes == BY_HABIT
+    users, items = planted.click_users[habit], planted.click_items[habit]
+    assert not planted.is_sparse[users].any()
+    shares = _share_an_intent(planted)
+    assert abs(shares[users, items].mean() - shares[~planted.is_sparse].mean()) < 0.03
+    taken = np.zeros((USERS, ITEMS))
+    taken[users, items] = 1
+    together = (taken.T @ taken)[np.triu_indices(ITEMS, 1)]
+    assert together.mean() * 20 < together.max()  # items of one shelf are taken by the same users
 
 
 def test_item_texts_reveal_the_planted_intents() -> None:
@@ -138,7 +156,9 @@ def test_reviews_of_a_sparse_user_reveal_her_intents() -> None:
         texts[review.user] = f"{texts.get(review.user, '')} {review.text}"
     truth = planted.users.weights > 0
     sparse = [user for user in np.flatnonzero(planted.is_sparse).tolist() if user in texts]
-    found = [truth[user, np.argsort(-_intent_scores(texts[user]))[:2]].mean() for user in sparse]
+    found = [
+        truth[user, np.argsort(-_intent_scores(texts[user]))[: truth[user].sum()]].mean() for user in sparse
+    ]
     assert len(sparse) > 0.95 * planted.is_sparse.sum()
     assert np.mean(found) > 0.85
 
@@ -255,7 +275,13 @@ def test_demo_is_the_same_content_on_every_machine() -> None:
         digest.update(f"{told.item}\x1f{told.title}\x1f{told.description}\x1e".encode())
     for review in _reviews():
         digest.update(f"{review.user}\x1f{review.item}\x1f{review.text}\x1e".encode())
-    assert digest.hexdigest() == "36712080fa957baf7458fa48142552d004d757046387e0b689808c6bc4afa3c4"
+    assert digest.hexdigest() == "a6460efa254abd334ecc2e08a15ad5411a48517078e57fd3b565aaeae73e89f1"
+
+
+def _share_an_intent(planted: PlantedClicks) -> npt.NDArray[np.bool_]:
+    """Return whether each user and each item have an intent in common, shape (user, item)."""
+    users, items = ((taste.weights > 0).astype(int) for taste in (planted.users, planted.items))
+    return users @ items.T > 0
 
 
 def _agreement(planted: PlantedClicks, truth: npt.NDArray[np.float64], texts: dict[int, str]) -> float:
