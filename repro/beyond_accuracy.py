@@ -66,7 +66,7 @@ def stored_lists(cell: CellResult, metric: str = "recall@100") -> npt.NDArray[np
         ReproError: If they are from another evaluation than the per-user values.
     """
     arrays = read_arrays(cell.folder / "top_items.npz", "seeds", "users", "items")
-    if list(arrays["seeds"]) != list(cell.seeds) or list(arrays["users"]) != list(cell.users):
+    if not all(np.array_equal(arrays[name], getattr(cell, name)) for name in ("seeds", "users")):
         raise ReproError(
             f"{cell.folder}: top_items.npz and per_user.parquet are from different evaluations: "
             "run `dvc repro` again."

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from irllrec.data.interactions import Id
+from irllrec.data.numbering import PairParts, numbered
 from irllrec.data.preparing import check_raw, node_order
-from irllrec.data.raw import TextRecord, atomic_folder, hash_file, write_raw
+from irllrec.data.raw import RawTable, TextRecord, atomic_folder, hash_file, write_raw
 from irllrec.data.tables import ColumnNames, ReadTable, read_interactions
 from irllrec.data.texts import TextFile, read_text_file
 from irllrec.data.vectors import Arrays, read_vector_file, read_vector_pair
@@ -169,7 +170,9 @@ def _resolver(known: list[Id]) -> Callable[[Any], Id | None]:
 def _read_texts(
     request: ImportRequest, read: ReadTable, users: list[Id], items: list[Id]
 ) -> tuple[list[TextRecord], list[str]]:
-    pairs = set(zip(read.table.user_ids.tolist(), read.table.item_ids.tolist(), strict=True))
+    if request.user_text is None and request.item_text is None:
+        return [], []
+    is_interaction = _pair_check(read.table)
     records: dict[TextRecord, None] = {}
     remarks = []
     for role, path in (("user", request.user_text), ("item", request.item_text)):
@@ -180,7 +183,7 @@ def _read_texts(
             role,
             _resolver(users),
             _resolver(items),
-            lambda user, item: (user, item) in pairs,
+            is_interaction,
             skip_unknown=request.skip_unknown,
         )
         records |= dict.fromkeys(found.records)
@@ -197,6 +200,19 @@ def _read_texts(
                 "training interactions."
             )
     return list(records), remarks
+
+
+def _pair_check(table: RawTable) -> Callable[[Id, Id], bool]:
+    """Return how an interaction is found by its ids."""
+    (users, user_nodes), (items, item_nodes) = numbered(table.user_ids), numbered(table.item_ids)
+    user_of = {identifier: node for node, identifier in enumerate(users)}
+    item_of = {identifier: node for node, identifier in enumerate(items)}
+    known = PairParts.of(user_nodes, item_nodes, np.zeros(len(table), dtype=np.int8), len(items))
+
+    def is_interaction(user: Id, item: Id) -> bool:
+        return user in user_of and item in item_of and known.part(user_of[user], item_of[item]) is not None
+
+    return is_interaction
 
 
 def _read_vectors(request: ImportRequest, users: list[Id], items: list[Id]) -> Arrays | None:

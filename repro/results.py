@@ -128,7 +128,7 @@ class CellResult:
         from irllrec.evaluation.metrics import per_user_metrics
 
         arrays = read_arrays(self.folder / "top_items.npz", "seeds", "users", "items")
-        if list(arrays["seeds"]) != list(self.seeds) or list(arrays["users"]) != list(self.users):
+        if not all(np.array_equal(arrays[name], getattr(self, name)) for name in ("seeds", "users")):
             raise ReproError(
                 f"{self.folder}: top_items.npz and per_user.parquet are from different evaluations: "
                 "run `dvc repro` again."
