@@ -34,6 +34,7 @@ from repro.commands import (
 )
 from repro.commands import run as run_command
 from repro.failures import DONE, INTERRUPTED, USER_ERROR, explain
+from repro.printing import one_line, printable
 from repro.redaction import without_secrets
 from repro.stages.entry import VERBOSITY, quiet_threads
 
@@ -189,12 +190,13 @@ def _fail(error: BaseException, *, verbose: bool) -> int:
         return DONE
     usage = _usage_sentence(error)
     if usage is not None:
-        print(usage, file=sys.stderr)
+        print(one_line(usage), file=sys.stderr)
         return USER_ERROR
     if verbose:
         import traceback
 
-        print(without_secrets("".join(traceback.format_exception(error))), file=sys.stderr, end="")
+        told = without_secrets("".join(traceback.format_exception(error)))
+        print(printable(told), file=sys.stderr, end="")
     failure = explain(error, _state_folder())
     print(failure.sentence, file=sys.stderr)
     return failure.code

@@ -189,3 +189,14 @@ def user_ids_of(project: Layout) -> list[str]:
     from irllrec.data.raw import read_table
 
     return list(read_table(project.raw("shop")).user_ids)
+
+
+def test_words_of_a_command_line_and_tracebacks_are_spelt_out_as_well(
+    project: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "\\x1b" in refusal(capsys, "data", "import", "shop", "--no-such-\x1b[2J")
+    clicks = tmp_path / "\x1b[2J.csv"
+    clicks.write_text("")
+    assert run(["-v", "data", "import", "shop", "--interactions", str(clicks)]) == 1
+    printed = capsys.readouterr().err
+    assert "Traceback" in printed and "\x1b" not in printed
