@@ -99,6 +99,8 @@ def run(
         require_ray()
     elif address is not None:
         raise ReproError("--address names a Ray cluster: add --engine ray, or leave it out.")
+    if address is not None and jobs is None:
+        raise ReproError(f"--address {address}: say with --jobs how many cells the cluster trains at once.")
     given = (split_list(names) for names in (cells, dataset, backbone, objective))
     selection = select(params, *given)
     wish = Wish(engine, jobs, threads, address, ship)

@@ -99,8 +99,11 @@ class Board:
 
     def finish(self, lane: int, result: Mapping[str, Any], files: Mapping[str, bytes] | None = None) -> None:
         """Put down the result of the cell that the lane took, with the files that come with it."""
+        folder = self.arrived(result["key"])
         for name, content in (files or {}).items():
-            path = self.arrived(result["key"]) / name
+            path = folder / name
+            if ".." in path.relative_to(folder).parts:
+                raise ValueError(f"{name} leads out of the folder of the cell")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         _write(self.folder / "results" / f"{result['key']}.json", result)

@@ -190,7 +190,7 @@ class _Drive:
         key, names = result["key"], self._order.steps[result["key"]]
         if not result["ok"]:
             raise ReproError(result.get("sentence") or _given_up(key, result["deaths"]))
-        folder = self._board.arrived(key) if result["place"] is None else Path(result["place"])
+        folder = self._place(key) if result["seen"] else self._board.arrived(key)
         outs = [out for name in names for out in self._pipeline.view(name).outs]
         check_arrived(folder, outs, result["files"], key, result["host"])
         trained = any(name.startswith("train@") for name in names)
@@ -209,10 +209,13 @@ class _Drive:
             write_text(self._layout.timings(key), result["timing"])
 
     def _forget(self, result: Record) -> None:
-        shutil.rmtree(self._board.arrived(result["key"]), ignore_errors=True)
-        if result.get("place"):
-            shutil.rmtree(result["place"], ignore_errors=True)
+        for folder in (self._board.arrived(result["key"]), self._place(result["key"])):
+            shutil.rmtree(folder, ignore_errors=True)
         self._board.remove(result["key"])
+
+    def _place(self, key: str) -> Path:
+        """Return the work folder of a cell whose worker sees the checkout."""
+        return self._layout.state / "running" / "cells" / key
 
     def _fail(self, key: str, sentence: str, code: int) -> None:
         self._outcome.failed[key] = sentence if sentence.startswith(key) else f"{key}: {sentence}"

@@ -108,7 +108,7 @@ class _Lane:
         base = Path(job["root"]) / STATE / "running" if seen else cache_folder()
         place = base / "cells" / (job["key"] if seen else f"{job['run']}-{job['key']}")
         result: dict[str, Any] = {"key": job["key"], "ok": False, "code": 1, "host": self.host, "seconds": {}}
-        result |= {"deaths": job["deaths"], "place": str(place) if seen else None}
+        result |= {"deaths": job["deaths"], "seen": seen}
         self.since = time.time()
         with _alone(base / "locks" / f"{place.name}.lock") as lock:
             try:

@@ -71,3 +71,10 @@ def test_files_are_fetched_by_hash_and_come_back_beside_the_result(board: Board,
     assert board.results() == [{"key": "cell"}]
     board.remove("cell")
     assert board.results() == []
+
+
+@pytest.mark.parametrize("name", ["../outside", "model/../../outside", "/outside"])
+def test_a_file_that_leads_out_of_its_cell_is_never_written(board: Board, name: str) -> None:
+    with pytest.raises(ValueError, match="leads out of|is not in the subpath"):
+        board.finish(0, {"key": "cell"}, {name: b"x"})
+    assert board.results() == []

@@ -38,6 +38,14 @@ def test_without_ray_the_command_that_installs_it_is_named(
     assert "pip install -c constraints.txt -e '.[ray]'" in capsys.readouterr().err
 
 
+def test_a_cluster_is_used_with_as_many_workers_as_somebody_names(
+    here: Layout, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "require_ray", lambda: None)
+    assert run(["run", "--engine", "ray", "--address", "head:6379"]) == 1
+    assert "--address head:6379: say with --jobs how many cells" in capsys.readouterr().err
+
+
 def test_a_cluster_that_is_too_small_is_refused_with_what_fits() -> None:
     class Cluster:
         @staticmethod
