@@ -34,7 +34,7 @@ def main() -> int:
         asked.folder.mkdir(parents=True, exist_ok=True)
     place = nullcontext(str(asked.folder)) if asked.folder else tempfile.TemporaryDirectory()
     with place as name, Servers(Path(name) / "mirror") as servers:
-        starts = make_starts(Path(name), servers, {command.start for command in commands} | {"finished"})
+        starts = make_starts(Path(name), servers, {command.start for command in commands})
         campaign = Campaign(Path(name), starts, servers, asked.seed)
         earlier = read(asked.record) if asked.record else []
         done = {
@@ -51,7 +51,7 @@ def main() -> int:
         trials = earlier + campaign.run(
             tasks, asked.kills - sum(trial.kills for trial in earlier), asked.jobs, tell
         )
-        others = [] if asked.no_others else disturb(campaign)
+        others = [] if asked.no_others else disturb(campaign, commands)
     if asked.write:
         write_page(asked.write, trials, others)
     bad = [trial for trial in trials if trial.losses or trial.differences]

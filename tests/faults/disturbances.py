@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.campaign import Campaign, Undisturbed
-from tests.faults.commands import ALL, Disturbed
+from tests.faults.commands import Disturbed
 from tests.faults.comparing import differences, half_written, snapshot
 from tests.faults.killing import of_one_sentence
 from tests.faults.scratch import copy, run
@@ -42,9 +42,8 @@ class Other:
     skipped: str = ""
 
 
-def disturb(campaign: Campaign, names: tuple[str, ...] | None = None) -> list[Other]:
-    """Return what came of every fault on the commands whose starting checkouts there are."""
-    commands = [one for one in ALL if one.start in campaign.starts and (names is None or one.name in names)]
+def disturb(campaign: Campaign, commands: Sequence[Disturbed]) -> list[Other]:
+    """Return what came of every fault on each of ``commands``."""
     found: list[Other] = []
     for command in commands:
         found += [_full_disk(campaign, command, room) for room in ROOMS]
@@ -59,14 +58,13 @@ def _full_disk(campaign: Campaign, command: Disturbed, room: int) -> Other:
     """Run on a small file system, give it room, and run again."""
     other = Other(f"disk full, {room} KiB left", command.name)
     undisturbed = campaign.undisturbed(command)
-    size = int(subprocess.check_output(["du", "-sk", str(undisturbed.start)], text=True).split()[0])
     place = campaign.folder / "full"
     with _mounted(place, other, "-t", "tmpfs", "-o", "size=1g", "tmpfs") as mounted:
         if mounted:
             root = place / "checkout"
             copy(undisturbed.start, root)
             used = int(subprocess.check_output(["df", "-k", "--output=used", str(place)]).split()[-1])
-            _mount("-o", f"remount,size={max(used, size) + room}k", str(place))
+            _mount("-o", f"remount,size={used + room}k", str(place))
             _fails_then_ends_alike(
                 campaign, command, root, other, lambda: _mount("-o", "remount,size=1g", str(place))
             )
@@ -140,7 +138,10 @@ def _fails_then_ends_alike(
         other.trouble.append(f"ended with {done.returncode}: {done.stderr[-1500:]}")
     other.trouble += half_written(root, [undisturbed.before, undisturbed.after])
     mend()
-    _ends_alike(campaign, command, root, other, undisturbed)
+    if done.returncode == 0:
+        other.trouble += differences(snapshot(root), undisturbed.after)
+    else:
+        _ends_alike(campaign, command, root, other, undisturbed)
 
 
 def _ends_alike(

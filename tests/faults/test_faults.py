@@ -98,14 +98,14 @@ def test_a_record_is_read_as_it_was_written_and_the_page_holds_its_figures(tmp_p
         append(tmp_path / "record", trial)
     assert read(tmp_path / "record") == trials
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    page.write_text(f"before\n{BEGIN}\nfigures of long ago\n{END}\nafter\n")
     write_page(page, trials, [Other("disk full", "dvc repro", "The disk is full: a|b.")])
     text = page.read_text()
     assert "| `dvc repro` | 2 | 1 | 1 | 0 | 0 | 0 |" in text
     assert "| **all** | **3** | **1** | **1** | **1** | **1** | **0** |" in text
     assert "At work when the kill came: DVC 2, stage train 1. In 1 trials the re-run was killed too." in text
     assert "The disk is full: a\\|b." in text
-    assert "old" not in text
+    assert "long ago" not in text
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     page.write_text("no markers")

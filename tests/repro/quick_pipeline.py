@@ -94,7 +94,7 @@ def start(checkout: Layout, *words: str) -> "subprocess.Popen[str]":
 def stage_of(checkout: Layout, process: "subprocess.Popen[str]") -> int:
     """Return the number of the process of the stage that lingers, once it does."""
     marker = checkout.root / "lingering"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not marker.exists() or not marker.read_text():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the stage never started"

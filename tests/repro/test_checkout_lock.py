@@ -79,8 +79,8 @@ def test_of_two_of_ours_the_second_says_who_and_since_when_and_changes_nothing(p
     assert waiting.stderr is not None
     assert "waiting for it to end" in waiting.stderr.readline()
     _let_go(pipeline)
-    assert first.wait(60) == 0
-    assert waiting.wait(60) == 0
+    assert first.wait(180) == 0
+    assert waiting.wait(180) == 0
     assert "demo-sgl-base" in pipeline.params.read_text()
     waiting.communicate()
     first.communicate()
@@ -90,20 +90,20 @@ def test_ours_is_refused_while_plain_dvc_is_at_work(pipeline: Layout) -> None:
     plain = start(pipeline, *DVC)
     stage_of(pipeline, plain)
     second = start(pipeline, "-c", SECOND)
-    _, words = second.communicate(timeout=60)
+    _, words = second.communicate(timeout=180)
     _let_go(pipeline)
     assert second.returncode == 1
     assert f"is at work in {pipeline.root} since" in words
     assert "`dvc repro --quiet`" in words
     assert len(words.strip().splitlines()) == 1
-    _, trouble = plain.communicate(timeout=60)
+    _, trouble = plain.communicate(timeout=180)
     assert plain.returncode == 0, trouble
 
 
 def test_a_stage_of_plain_dvc_is_refused_while_ours_is_at_work(pipeline: Layout) -> None:
     first = _hold(pipeline)
     plain = start(pipeline, *DVC)
-    _, words = plain.communicate(timeout=60)
+    _, words = plain.communicate(timeout=180)
     assert plain.returncode != 0
     assert f"(process {first.pid}) is at work in {pipeline.root} since" in words
     assert "Traceback" not in words
@@ -177,7 +177,7 @@ def test_when_the_command_is_killed_its_pipeline_ends_and_the_next_one_goes_on(p
     assert ended(stage)
     _let_go(pipeline)
     again = start(pipeline, "-c", SECOND)
-    _, words = again.communicate(timeout=60)
+    _, words = again.communicate(timeout=180)
     assert again.returncode == 0, words
     assert (pipeline.root / "evaluated").read_text() == "evaluate"
 
@@ -199,11 +199,11 @@ def test_dvc_that_is_killed_while_it_writes_dvc_lock_leaves_the_old_one(checkout
     lock = checkout.root / "dvc.lock"
     lock.write_text("stages: {}\n")
     killed = start(checkout, "-c", program, "kill")
-    _, words = killed.communicate(timeout=60)
+    _, words = killed.communicate(timeout=180)
     assert killed.returncode == -signal.SIGKILL, words
     assert lock.read_text() == "stages: {}\n"
     whole = start(checkout, "-c", program)
-    assert whole.wait(60) == 0
+    assert whole.wait(180) == 0
     whole.communicate()
     assert lock.read_text() == "stages:\n  half: {}\n"
     with writing(checkout):
