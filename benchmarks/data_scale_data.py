@@ -26,7 +26,7 @@ SEED = 2023
 # Training pairs of all pairs under the split 3:1:1.
 TRAIN_SHARE = 3 / 5
 # Validation and test are cut to the pairs of so many users; what more of them cost is proportional.
-VALID_USERS, TEST_USERS = 2_000, 20_000
+VALID_USERS, TEST_USERS = 10_000, 100_000
 CELLS = {
     "lightgcn-base": ("lightgcn", "base", {}),
     "lightgcn-irllrec": ("lightgcn", "irllrec", {}),

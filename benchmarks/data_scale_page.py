@@ -89,8 +89,9 @@ def prediction_table(records: Sequence[Record]) -> str:
     """Return the predicted peak of every training and evaluation, and the measured one."""
     lines = ["| | size | predicted GiB | measured GiB | predicted / measured |", "|---|---|---:|---:|---:|"]
     for task, (called, _) in TASKS.items():
-        for record in records:
-            if record["task"] != task or "predicted_bytes" not in record:
+        for name in _in_order(records):
+            record = next((one for one in records if (one["size"], one["task"]) == (name, task)), {})
+            if "predicted_bytes" not in record:
                 continue
             predicted, measured = record["predicted_bytes"], record.get("peak_bytes")
             cells = [called, SIZES[record["size"]].label, f"{predicted / GIB:.2f}"]

@@ -16,8 +16,8 @@ from benchmarks.data_scale_page import growth_table, prediction_table
 from repro.layout import Layout
 
 ROOT = Path(__file__).resolve().parents[2]
-# 100 times Amazon-book's users: user × item would be 82 GB as float32 and 20 GB as bytes, node × node 5 TB.
-LARGE = Size("large", users=1_100_000, items=18_664, pairs=1_200_000, text=8)
+# User × item would be 80 GB as float32 and 20 GB as bytes, node × node 810 GB and 203 GB.
+LARGE = Size("large", users=400_000, items=50_000, pairs=450_000, text=8)
 ADDRESS_SPACE_GIB = 5.0
 
 
@@ -52,10 +52,9 @@ def test_every_task_runs_on_a_small_data_set(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_pipeline_goes_through_where_no_dense_matrix_could(tmp_path: Path) -> None:
     layout = _checkout(tmp_path, LARGE)
-    _run(layout, "prepare", ADDRESS_SPACE_GIB, "--held-out-users=2000")
-    cells = ("lightgcn-base", "lightgcn-irllrec-fast")
-    tasks = [*(f"training:{cell}" for cell in cells), f"evaluation:{cells[0]}", "statistics"]
-    for task in ("graph", "sampling", *tasks):
+    _run(layout, "prepare", ADDRESS_SPACE_GIB, "--held-out-users=500")
+    cell = "lightgcn-irllrec-fast"
+    for task in (f"training:{cell}", f"evaluation:{cell}", "statistics"):
         record = _run(layout, task, ADDRESS_SPACE_GIB)
         assert record["peak_bytes"] < ADDRESS_SPACE_GIB * 2**30, task
 
