@@ -24,6 +24,11 @@ EXECUTING = (
 )  # fmt: skip
 
 
+def some(*labels: str) -> list[object]:
+    """Return labels as parameters: the first two for every run, the others for the slow one."""
+    return [*labels[:2], *(pytest.param(label, marks=pytest.mark.slow) for label in labels[2:])]
+
+
 @pytest.fixture
 def project(checkout: Layout, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """A checkout that the commands find, with DVC's settings and the list of sources."""
@@ -51,7 +56,7 @@ def imported(project: Layout) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
-@pytest.mark.parametrize("label", EXECUTING)
+@pytest.mark.parametrize("label", some(*EXECUTING))
 def test_a_malicious_pickle_behind_true_pins_is_refused_by_fetch(
     label: str, project: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,7 +75,7 @@ def test_a_malicious_pickle_behind_true_pins_is_refused_by_fetch(
 
 
 @pytest.mark.parametrize(
-    "label", ["objects", "a bomb", "exabytes", "a pickle alone", "code as header", "a size that lies"]
+    "label", some("objects", "a bomb", "exabytes", "a pickle alone", "code as header", "a size that lies")
 )
 def test_hostile_vectors_are_refused_by_import(
     label: str, project: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -85,10 +90,8 @@ def test_hostile_vectors_are_refused_by_import(
     assert imported(project) == []
 
 
-@pytest.mark.parametrize(
-    "label", ["a column name of megabytes", "a million equal columns", "NUL in an id", "escape sequences in an id",
-              "escape sequences in the header", "a cell of megabytes", "no split", "UTF-16"],
-)  # fmt: skip
+@pytest.mark.parametrize("label", some("a column name of megabytes", "a million equal columns", "NUL in an id", "escape sequences in an id",
+              "escape sequences in the header", "a cell of megabytes", "no split", "UTF-16"))  # fmt: skip
 def test_hostile_clicks_are_refused_by_import(
     label: str, project: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,7 +103,7 @@ def test_hostile_clicks_are_refused_by_import(
 
 
 @pytest.mark.parametrize(
-    "label", ["deep lists", "digits", "NaN", "half of a pair", "a key twice", "a key of megabytes"]
+    "label", some("deep lists", "digits", "NaN", "half of a pair", "a key twice", "a key of megabytes")
 )
 def test_hostile_texts_are_refused_by_import(
     label: str, project: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -124,7 +127,7 @@ def test_escape_sequences_in_the_name_of_a_file_are_spelt_out(
 
 @pytest.mark.parametrize(
     "label",
-    ["a billion laughs", "a call", "a key twice", "digits", "no such day", "deep by lines", "no UTF-8"],
+    some("a billion laughs", "a call", "a key twice", "digits", "no such day", "deep by lines", "no UTF-8"),
 )
 @pytest.mark.parametrize("name", ["params.yaml", "claims.yaml"])
 def test_hostile_settings_are_refused_by_every_command_that_reads_them(
@@ -138,7 +141,9 @@ def test_hostile_settings_are_refused_by_every_command_that_reads_them(
 
 @pytest.mark.parametrize(
     "label",
-    ["up", "absolute", "a link", "a bomb", "zip64 with a lie", "behind an honest one", "escape sequences"],
+    some(
+        "up", "absolute", "a link", "a bomb", "zip64 with a lie", "behind an honest one", "escape sequences"
+    ),
 )
 def test_hostile_bundles_are_refused_by_check(
     label: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

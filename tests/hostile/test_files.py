@@ -44,7 +44,7 @@ KINDS = {"DataError", "ReproError", "TextError", "BadReplyError", "TrainingError
 CALM_BYTES = 600 << 20
 
 
-FAST = ("arrays", "archives", "jsonl", "params.yaml")
+FAST = ("jsonl", "params.yaml")
 
 
 @pytest.mark.parametrize(
