@@ -93,7 +93,6 @@ class Pipeline:
         """
         from dvc.dependency.base import DependencyDoesNotExistError
         from dvc.stage.cache import RunCacheNotFoundError
-        from dvc_data.hashfile.hash_info import HashInfo
 
         stage = self._stages[name]
         with self._locked(), _quiet():
@@ -101,7 +100,7 @@ class Pipeline:
                 if stage.changed_stage() or not stage.deps_cached():
                     stage.save_deps()
                     for out in stage.outs:
-                        out.hash_info = HashInfo()  # what the lock says of them is of other inputs
+                        out.hash_info = type(out.hash_info)()  # what the lock says of them is of other inputs
                 self._repo.stage_cache.restore(stage, dry=True)
             except (RunCacheNotFoundError, DependencyDoesNotExistError):
                 return False

@@ -51,6 +51,7 @@ def make_release(folder: Path) -> Path:
     shutil.copytree(ROOT / "data" / "published", folder / "data" / "published")
     (folder / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
+    (folder / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n")
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, folder / name)
     text = (ROOT / "params.yaml").read_text()
