@@ -15,6 +15,7 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from matplotlib.ticker import NullFormatter
 
 from benchmarks.data_scale_data import SIZES
 from benchmarks.page import filled
@@ -161,7 +162,11 @@ def _draw(records: Sequence[Record]) -> None:
     for axes, words in zip(panels, ("seconds", "peak of the process, GiB"), strict=True):
         axes.set(xscale="log", yscale="log", xlabel="users and items", ylabel=words)
         axes.set_xlim(0.7 * smallest, 100 * smallest)
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid(visible=True, which="major", alpha=0.25)
+    panels[1].set_yscale("log", base=2)
+    panels[1].yaxis.set_major_formatter("{x:g}")
     handles, labels = panels[1].get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=8, loc="outside lower center", ncols=4, frameon=False)
     figure.savefig(PLOT, metadata={"Date": None})
