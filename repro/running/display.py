@@ -94,7 +94,7 @@ class Display:
         """Return a lane's cell, how long it has been at it of about how long, and its stage's last line."""
         spent, whole = now - float(lane["since"]), self._pace.of(lane["key"])
         step = str(lane["stage"]).partition("@")[0]
-        of = f" of about {spoken(whole)}" if whole is not None and whole > spent else ""
+        of = f" of ~{spoken(whole)}" if whole is not None and whole > spent else ""
         line = str(lane.get("line", ""))
         shown = "" if line.startswith("→") else line.removeprefix(f"{lane['key']} ")
         return str(lane["key"]), f"{step} {spoken(spent)}{of}", shown
@@ -102,8 +102,8 @@ class Display:
     def _table(self, lanes: Mapping[int, Mapping[str, Any]], left: float | None) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), expand=True, show_header=False)
         table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=2)
-        table.add_column(no_wrap=True, ratio=2)
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=3)
+        table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=3)
         now = time.time()
         for number, lane in sorted(lanes.items()):
