@@ -42,7 +42,7 @@ def doctor(
     table = page(
         (
             ("Installation", software(layout)),
-            ("Machine", machine(layout)),
+            ("Machine", machine(layout, params.engine.memory_limit_gib)),
             ("Checkout", checkout(layout, quick=quick)),
             ("Data", data(layout, params, quick=quick)),
             ("Language models", hosts(params, quick=quick)),

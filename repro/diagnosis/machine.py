@@ -14,7 +14,7 @@ from pathlib import Path
 
 from repro.diagnosis.findings import Finding, problem
 from repro.layout import Layout
-from repro.memory import cores
+from repro.memory import cores, free_bytes, gibibytes
 
 ENOUGH_MEMORY_GIB = 4.0
 ENOUGH_DISK_GIB = 5.0
@@ -25,10 +25,15 @@ _GIB = 1 << 30
 _MARKS = "✓→✗★λ"
 
 
-def machine(layout: Layout) -> Iterator[Finding]:
-    """Yield what the machine has, and what of it is too little or set wrong."""
+def machine(layout: Layout, memory_limit_gib: float | None = None) -> Iterator[Finding]:
+    """Yield what the machine has, and what of it is too little or set wrong.
+
+    Args:
+        layout: The checkout.
+        memory_limit_gib: ``engine.memory_gib`` of params.yaml.
+    """
     yield from _processor()
-    yield _memory()
+    yield _memory(memory_limit_gib)
     yield from _disks(layout)
     yield from _accelerator()
     yield clock(layout.root, time.time())
@@ -64,13 +69,17 @@ def threads(environment: os._Environ[str] | dict[str, str], usable: int) -> Find
     return Finding("threads", f"idle ones sleep; {wanted or 'no'} limit in OMP_NUM_THREADS")
 
 
-def _memory() -> Finding:
+def _memory(limit_gib: float | None) -> Finding:
+    """Judge what new work may take: what is free, within a container's limit and the user's own."""
     import psutil
 
-    memory = psutil.virtual_memory()
-    found = f"{memory.available / _GIB:.1f} of {memory.total / _GIB:.1f} GiB free"
-    if memory.available / _GIB < ENOUGH_MEMORY_GIB:
-        return problem("memory", found, "close other programs, or set engine.workers to 1 in params.yaml")
+    machine = psutil.virtual_memory()
+    free = free_bytes(limit_gib)
+    found = f"{gibibytes(machine.available)} of {gibibytes(machine.total)} free"
+    if free < 0.9 * machine.available:
+        found += f", {gibibytes(free)} may be taken (engine.memory_gib, or the limit of a container or job)"
+    if free < ENOUGH_MEMORY_GIB * _GIB:
+        return problem("memory", found, "close other programs or raise the limit; large data may be refused")
     return Finding("memory", found)
 
 

@@ -87,6 +87,18 @@ def test_a_package_that_is_not_its_pin_is_found(small: Layout) -> None:
     assert "not-installed" not in found["other packages"].found
 
 
+def test_a_limit_of_memory_is_told_and_a_small_one_is_a_problem(
+    small: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = small.params.read_text(encoding="utf-8")
+    assert "memory_gib: auto" in text
+    small.params.write_text(text.replace("memory_gib: auto", "memory_gib: 0.5"), encoding="utf-8")
+    code, rows = findings(capsys, "--quick")
+    assert code == 1
+    assert "512 MiB may be taken" in rows["memory"]["found"]
+    assert rows["memory"]["fix"]
+
+
 def test_a_clock_that_lies_behind_the_files_is_a_problem(small: Layout) -> None:
     now = time.time()
     assert not clock(small.root, now).wrong
