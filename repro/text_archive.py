@@ -195,7 +195,9 @@ def _from_zip(
         with WebFile(address, archive.size) as web:
             return _extract_all(web, wanted, partial, progress)
     except NoRangesError:
-        say(f"{without_secrets(address)} comes as a whole only: all {archive.size / 1e6:,.1f} MB are downloaded.")
+        say(
+            f"{without_secrets(address)} comes as a whole only: all {archive.size / 1e6:,.1f} MB are downloaded."
+        )
     whole = partial / archive.file.name
     with progress(archive.path, archive.size) as advance:
         obtain(address, archive.file, whole, advance)
