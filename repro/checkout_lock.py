@@ -38,7 +38,8 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 _PAUSE_SECONDS = 0.2
 _PATIENCE_SECONDS = 15.0
-"""How long processes of a holder that is dead already may take to end."""
+"""How long processes of a holder that is dead already may take to end, or one may hold the lock without a
+record: it is about to write it, has just emptied it, or only looks who holds the lock."""
 
 _held: dict[Path, list[int]] = {}
 """Root of a checkout → the descriptors of this process's lock on it, one a nesting."""
@@ -208,8 +209,8 @@ def _acquire(descriptor: int, kind: int, path: Path, layout: Layout) -> None:
                 raise
             _go_by_record(descriptor, path, error)
             return
-        ending = record.is_dead()
-        if not waits and not (ending and time.monotonic() < deadline):
+        passing = record.is_dead() or record.pid <= 0
+        if not waits and not (passing and time.monotonic() < deadline):
             raise ReproError(_refusal(record, layout))
         if waits and not told:
             print(f"{record.sentence(layout.root)}: waiting for it to end.", file=sys.stderr, flush=True)

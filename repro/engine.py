@@ -17,6 +17,7 @@ from repro.checkout_lock import busy_sentence, descriptors, inherited, writing
 from repro.errors import ReproError
 from repro.failures import INTERRUPTED, OUR_BUG
 from repro.layout import Layout, text_sources
+from repro.pipeline_holders import refuse_living_pipeline
 from repro.processes import wait_and_pass_signals
 from repro.stages.entry import FAILURE_FILE, VERBOSITY, quiet_threads
 from repro.text_views import text_entry
@@ -116,12 +117,19 @@ def stale_stages(layout: Layout, targets: Sequence[str] = ()) -> list[str]:
         *(("--with-deps",) if targets else ()),
         *targets,
     ]
-    done = subprocess.run(
-        command, cwd=layout.root, env=_environment(layout), capture_output=True, text=True, check=False
-    )
+    done = _ask_dvc(layout, command)
+    if done.returncode != 0 and _is_busy(done.stderr):
+        refuse_living_pipeline(layout)  # else it was the record of a killed one, which is gone now
+        done = _ask_dvc(layout, command)
     if done.returncode != 0:
         raise ReproError(_dvc_sentence(layout, done.stderr))
     return [name.split(":")[-1] for name in json.loads(done.stdout or "{}")]
+
+
+def _ask_dvc(layout: Layout, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=layout.root, env=_environment(layout), capture_output=True, text=True, check=False
+    )
 
 
 def reproduce(layout: Layout, targets: Sequence[str] = ()) -> None:
@@ -286,8 +294,12 @@ def _raise_for(layout: Layout, failure: Path) -> None:
     raise ReproError(record["sentence"])
 
 
+def _is_busy(stderr: str) -> bool:
+    return "Unable to acquire lock" in stderr or "is busy" in stderr
+
+
 def _dvc_sentence(layout: Layout, stderr: str) -> str:
-    if "Unable to acquire lock" in stderr or "is busy" in stderr:
+    if _is_busy(stderr):
         return busy_sentence(layout)
     errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
     first = errors[0] if errors else (stderr.strip().splitlines() or ["no message"])[-1]

@@ -343,3 +343,19 @@ def test_reading_is_not_refused_while_another_writes(pipeline: Layout) -> None:
     assert shown.returncode == 0
     assert CELL in shown.stdout
     first.communicate("")
+
+
+def test_one_that_only_looks_who_holds_the_lock_is_waited_for(checkout: Layout) -> None:
+    """A look takes the lock for a moment and writes no record; so does a holder that begins or ends."""
+    with writing(checkout):
+        pass
+    look = (
+        "import fcntl, os, sys, time; d = os.open(sys.argv[1], os.O_RDONLY); fcntl.flock(d, fcntl.LOCK_SH); "
+        "print('looking', flush=True); time.sleep(1.5)"
+    )
+    other = start(checkout, "-c", look, str(lock_path(checkout)))
+    assert other.stdout is not None
+    assert other.stdout.readline().strip() == "looking"
+    with writing(checkout):
+        assert other.poll() is not None
+    other.communicate()
