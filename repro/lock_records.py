@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from repro.durations import spoken
+from repro.redaction import without_secrets
 
 LONGEST_COMMAND = 200
 
@@ -40,7 +41,7 @@ class Record:
     def of_this_process(cls) -> Self:
         """Return the record of the calling process, from now on."""
         name = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
-        command = shlex.join([name, *sys.argv[1:]])[:LONGEST_COMMAND]
+        command = without_secrets(shlex.join([name, *sys.argv[1:]]))[:LONGEST_COMMAND]
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(command, os.getpid(), platform.node(), _user(), now)
 

@@ -359,3 +359,13 @@ def test_one_that_only_looks_who_holds_the_lock_is_waited_for(checkout: Layout) 
     with writing(checkout):
         assert other.poll() is not None
     other.communicate()
+
+
+def test_the_record_of_a_holder_has_no_password(checkout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["repro", "data", "fetch", "movie", "--from", "http://me:correct-horse-7@mirror/irllrec"]
+    monkeypatch.setattr(sys, "argv", words)
+    with writing(checkout):
+        written = lock_path(checkout).read_text()
+    assert "data fetch movie" in written
+    assert "***@mirror" in written
+    assert "correct-horse-7" not in written
