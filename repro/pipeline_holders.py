@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,15 @@ def _living(layout: Layout, place: str, pid: int) -> str | None:
     )
 
 
+def is_dvc(words: Sequence[str]) -> bool:
+    """Return whether a command line is one of DVC, under its interpreter or alone."""
+    return any("dvc" in Path(word).name for word in words[:4])
+
+
 def _is_dvc_here(layout: Layout, process: Any, words: list[str]) -> bool:
     import psutil
 
-    if not any("dvc" in Path(word).name for word in words[:4]):
+    if not is_dvc(words):
         return False
     try:
         return Path(process.cwd()).is_relative_to(layout.root)

@@ -9,10 +9,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from repro.errors import ReproError
+from repro.lock_records import is_same_process
+from repro.pipeline_holders import is_dvc
 
 _GRACE_SECONDS = 20.0
 _GENERATIONS = 4
@@ -35,7 +37,7 @@ def _dvc_above() -> int | None:
 
     try:
         for process in psutil.Process().parents()[:_GENERATIONS]:
-            if any("dvc" in os.path.basename(word) for word in process.cmdline()[:4]):
+            if is_dvc(process.cmdline()):
                 return int(process.pid)
     except psutil.Error:
         pass
@@ -48,18 +50,9 @@ def _end_after(pid: int) -> None:
             descriptor = os.pidfd_open(pid)
             select.select([descriptor], [], [])
             os.close(descriptor)
-    while _lives(pid):
+    while is_same_process(pid, None):
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _lives(pid: int) -> bool:
-    import psutil
-
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def wait_and_pass_signals(process: subprocess.Popen[bytes]) -> int:
@@ -73,7 +66,8 @@ def wait_and_pass_signals(process: subprocess.Popen[bytes]) -> int:
         KeyboardInterrupt: After Ctrl-C or termination.
     """
     try:
-        with _terminations_interrupt():
+        # Termination counts as Ctrl-C, so that no stage is left behind without its parent.
+        with handling((signal.SIGTERM, signal.SIGHUP), _interrupt):
             code = process.wait()
     except KeyboardInterrupt:
         _end_group(process)
@@ -117,19 +111,19 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 @contextmanager
-def _terminations_interrupt() -> Iterator[None]:
-    """Treat SIGTERM and SIGHUP like Ctrl-C, so that no stage is left behind without its parent."""
+def handling(numbers: Sequence[signal.Signals], handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Give signals to ``handler`` for a while; only the main thread can, in another nothing is changed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    previous = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for number, before in previous.items():
+            signal.signal(number, before)

@@ -16,6 +16,7 @@ from irllrec.data.storage import write_text
 from repro.errors import ReproError
 from repro.failures import DONE, OUR_BUG, USER_ERROR
 from repro.layout import Layout
+from repro.processes import handling
 from repro.running import engines
 from repro.running.board import ATTEMPTS, Board, Record
 from repro.running.checking import Origin, check_arrived, check_readable, install
@@ -261,13 +262,5 @@ def _broken(error: Exception, outcome: Outcome) -> ReproError:
 def noted_interrupts() -> Iterator[Callable[[], bool]]:
     """Let Ctrl-C, termination and hang-up be asked about, so that none breaks into writing the lock."""
     seen = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    with handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda number, frame: seen.set()):
         yield seen.is_set
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    previous = {number: signal.signal(number, lambda *_: seen.set()) for number in numbers}
-    try:
-        yield seen.is_set
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
