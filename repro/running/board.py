@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from repro.running.workplace import put
 
 ATTEMPTS = 3
 """How often a cell is begun whose workers die."""
@@ -66,8 +67,7 @@ class Board:
 
     def start_lane(self, lane: int, host: str) -> None:
         """Begin, or begin again after the lane's process died: what it had taken waits again."""
-        for path in sorted((self.folder / "taken").glob(f"{lane:03d}-*.json")):
-            self._again(path, host, "its worker was killed")
+        self.died(lane, host, "its worker was killed")
         self.tell(lane, {"host": host, "pid": os.getpid()})
 
     def is_closed(self) -> bool:
@@ -136,7 +136,4 @@ def _records(folder: Path) -> Iterator[tuple[Path, Record]]:
 
 
 def _write(path: Path, record: Mapping[str, Any]) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-        json.dump(record, handle)
-    os.replace(name, path)
+    put(path, json.dumps(record).encode("utf-8"))

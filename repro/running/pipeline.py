@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from repro.errors import ReproError
 from repro.layout import Layout
 from repro.running.workplace import sha256
+from repro.yaml_text import load_yaml, read_yaml_text
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -227,14 +228,11 @@ class Pipeline:
 
 def locked_stages(layout: Layout) -> list[str]:
     """Return the names of the stages in dvc.lock, in its order."""
-    import yaml
-
     lock = layout.root / "dvc.lock"
     if not lock.is_file():
         return []
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    with lock.open(encoding="utf-8") as handle:
-        return list((yaml.load(handle, Loader=loader) or {}).get("stages") or {})
+    content = load_yaml(read_yaml_text(lock, "restore it with `git checkout dvc.lock`"), lock)
+    return list((content or {}).get("stages") or {})
 
 
 @contextmanager

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psutil
-
 from repro.errors import ReproError
 from repro.memory import cores
+from repro.predicted_memory import RESTING_BYTES
 from repro.text_views import text_entry
 from repro.workload import is_stale, read_by
 
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 CELL_STAGES = ("train", "evaluate")
 TABLE_STAGES = ("compare", "tabulate")
 CODE_STAGES = ("code-train", "code-evaluate")
-
-PROCESS_BYTES = 400 << 20
-"""What a process of a cell holds before it has read anything: Python and PyTorch."""
 
 MEMORY_SHARE = 0.6
 """Of the free memory, what the workers that nobody asked for by number may be expected to fill."""
@@ -136,18 +132,19 @@ def ready_tables(params: Params, stale: Sequence[str]) -> list[str]:
     ]
 
 
-def job_count(asked: int | None, threads: int | None, cells: int) -> int:
+def job_count(asked: int | None, threads: int | None, cells: int, free: int) -> int:
     """Return how many workers to start on this machine: one a core, no more than cells, or than memory holds.
 
     Args:
         asked: What the user wants; it is taken as it is.
         threads: What each is to have, None for one.
         cells: How many cells there are to run.
+        free: Memory that may be taken, in bytes.
     """
     if asked is not None:
         return asked
-    each = (2 + (threads or 1)) * PROCESS_BYTES
-    fitting = int(MEMORY_SHARE * psutil.virtual_memory().available / each)
+    each = (2 + (threads or 1)) * RESTING_BYTES
+    fitting = int(MEMORY_SHARE * free / each)
     return max(1, min(cores() // (threads or 1), cells, fitting))
 
 

@@ -17,6 +17,7 @@ from repro.engine import (
     stale_stages,
 )
 from repro.layout import Layout
+from repro.memory import free_bytes
 from repro.running.driving import Order, Outcome, run_cells
 from repro.running.jobs import Share
 from repro.running.pace import Pace, earlier_pace
@@ -153,7 +154,8 @@ def _without_restored(
 
 
 def _order(params: Params, steps: Mapping[str, Sequence[str]], wish: Wish) -> Order:
-    jobs = job_count(wish.jobs, wish.threads, max(1, len(steps)))
+    free = free_bytes(params.engine.memory_limit_gib)
+    jobs = job_count(wish.jobs, wish.threads, max(1, len(steps)), free)
     threads = thread_share(wish.threads, jobs) if wish.engine == "local" else wish.threads or 1
     device = params.engine.device
     gpus = visible_gpus(device) if wish.engine == "local" else (() if device == "cpu" else None)

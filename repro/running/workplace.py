@@ -106,11 +106,12 @@ def _objects(files: Mapping[str, str], fetch: Fetch) -> dict[str, Path]:
     for start in range(0, len(missing), FETCHED_AT_ONCE):
         wanted = missing[start : start + FETCHED_AT_ONCE]
         for digest, content in zip(wanted, fetch(wanted), strict=True):
-            _put(places[digest], content)
+            put(places[digest], content)
     return places
 
 
-def _put(path: Path, content: bytes) -> None:
+def put(path: Path, content: bytes) -> None:
+    """Write a file at once: others see all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=".", dir=path.parent)
     with os.fdopen(descriptor, "wb") as handle:

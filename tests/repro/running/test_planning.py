@@ -100,9 +100,11 @@ def test_cores_are_shared_equally_and_everybody_has_one() -> None:
 
 
 def test_no_more_workers_are_started_than_there_are_cells_but_as_many_as_are_asked_for() -> None:
-    assert job_count(None, None, 1) == 1
-    assert job_count(None, 10_000, 5) == 1
-    assert job_count(7, None, 2) == 7
+    free = 64 << 30
+    assert job_count(None, None, 1, free) == 1
+    assert job_count(None, 10_000, 5, free) == 1
+    assert job_count(7, None, 2, free) == 7
+    assert job_count(None, None, 5, free=1 << 30) == 1
 
 
 def test_gpus_are_those_that_the_environment_leaves_and_none_for_the_processor(
