@@ -19,6 +19,7 @@ from repro.failures import INTERRUPTED, OUR_BUG
 from repro.layout import Layout, text_sources
 from repro.pipeline_holders import refuse_living_pipeline
 from repro.processes import wait_and_pass_signals
+from repro.remarks import remark
 from repro.stages.entry import FAILURE_FILE, VERBOSITY, quiet_threads
 from repro.text_views import text_entry
 from repro.workload import Work, estimate, read_by, with_memory
@@ -36,7 +37,7 @@ def bring_up_to_date(
     keys: Sequence[str],
     *,
     run: bool = True,
-    say: Callable[[str], None] | None = None,
+    say: Callable[[str], None] = remark,
     tables: bool = False,
 ) -> Work:
     """Make the results of the cells ``keys`` current and return what had to run.
@@ -67,7 +68,7 @@ def bring_up_to_date(
     if not run:
         raise ReproError(f"Not up to date: {', '.join(work.stages)}: run the same command without --no-run.")
     work = with_memory(layout, params, cells, work)
-    (say or _say_on_stderr)(work.sentence())
+    say(work.sentence())
     reproduce(layout, targets)
     return work
 
@@ -97,7 +98,7 @@ def _bring_data_up_to_date(layout: Layout, stages: Sequence[str]) -> None:
     targets = list(dict.fromkeys(stages))
     stale = stale_stages(layout, targets)
     if stale:
-        _say_on_stderr(f"First the data, through DVC: {', '.join(sorted(stale))}.")
+        remark(f"First the data, through DVC: {', '.join(sorted(stale))}.")
         reproduce(layout, targets)
 
 
@@ -304,8 +305,3 @@ def _dvc_sentence(layout: Layout, stderr: str) -> str:
     errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
     first = errors[0] if errors else (stderr.strip().splitlines() or ["no message"])[-1]
     return f"DVC stopped: {first.rstrip('.')}; mend that and run again."
-
-
-def _say_on_stderr(sentence: str) -> None:
-    if os.environ.get(VERBOSITY) != "quiet":
-        print(sentence, file=sys.stderr, flush=True)

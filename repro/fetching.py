@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from repro.download import Advance, mirror_address, obtain
 from repro.layout import Layout
 from repro.params import Params
 from repro.printing import one_line
+from repro.remarks import remark
 from repro.sources import PublishedDataset, Sources, load_sources
 from repro.stages.entry import VERBOSITY
 from repro.text_archive import TextFiles, UpstreamText, obtain_text, read_text
@@ -163,9 +163,7 @@ def _obtain_text(sources: Sources, name: str, mirror: str | None, partial: Path,
     recorded: dict[str, Any] = {}
     with contextlib.suppress(DataError):  # a folder without a readable manifest has recorded nothing
         recorded = read_manifest(raw).get("text_source", {})
-    return obtain_text(
-        sources, name, mirror, partial, recorded=recorded, progress=_progress, say=_say_on_stderr
-    )
+    return obtain_text(sources, name, mirror, partial, recorded=recorded, progress=_progress, say=remark)
 
 
 def _obtain_all(sources: Sources, name: str, mirror: str | None, partial: Path) -> dict[str, Any]:
@@ -253,11 +251,6 @@ def _progress(title: str, total: int | None) -> Iterator[Advance]:
     with Progress(*columns, console=console, disable=hidden) as progress:
         task = progress.add_task(escape(one_line(title)), total=total)
         yield lambda done: progress.update(task, completed=done)
-
-
-def _say_on_stderr(sentence: str) -> None:
-    if os.environ.get(VERBOSITY) != "quiet":
-        print(one_line(sentence), file=sys.stderr, flush=True)
 
 
 def grid_entry(params: Params, name: str, fetched: Fetched) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from repro.download import Advance, is_url, mirror_address, obtain
 from repro.errors import ReproError
 from repro.ranged_zip import as_member, extract, read_directory
 from repro.redaction import without_secrets
+from repro.shortened import first_few
 from repro.sources import Archive, Shape, Sources
 from repro.spans import LocalFile, NoRangesError, Spans, WebFile
 
@@ -223,10 +224,10 @@ def _find(called: str, directory: list[ZipInfo], ending: str) -> ZipInfo:
     if len(found) == 1:
         return found[0]
     names = [info.filename for info in found or directory]
-    shown = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
     raise DataError(
         f"{called} has {len(found) or 'no'} members that end in {ending!r} instead of one, it holds "
-        f"{shown or 'nothing'}: check that it is RLMRec's archive, or name another mirror with --from."
+        f"{first_few(names, _LISTED) or 'nothing'}: check that it is RLMRec's archive, or name another mirror "
+        "with --from."
     )
 
 

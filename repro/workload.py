@@ -13,6 +13,7 @@ from repro.layout import Layout
 from repro.memory import free_bytes, gibibytes
 from repro.memory_plan import advice, model_of, prepared_sizes, text_width, workers_fitting
 from repro.predicted_memory import Sizes, training_need
+from repro.shortened import first_few
 from repro.text_views import text_entry
 
 if TYPE_CHECKING:
@@ -36,11 +37,9 @@ class Work:
     def sentence(self) -> str:
         """Return what will run and about how long, for the user."""
         time = "the time is not known yet" if self.seconds is None else f"about {spoken(self.seconds)}"
-        shown = ", ".join(self.stages[:6])
-        more = f" and {len(self.stages) - 6} more" if len(self.stages) > 6 else ""
         count = f"{len(self.stages)} stage{'s' if len(self.stages) != 1 else ''}"
         memory = "" if self.memory_bytes is None else f", about {gibibytes(self.memory_bytes)} of memory"
-        return f"Running {count} through DVC ({shown}{more}); {time}{memory}."
+        return f"Running {count} through DVC ({first_few(self.stages, 6)}); {time}{memory}."
 
 
 def estimate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from repro.shortened import first_few
 from repro.statistics.claims import ClaimTest, Verdict, finding_of
 from repro.statistics.verdict import CORRECTION_NAMES
 
@@ -57,8 +58,7 @@ def untestable_words(missing: Sequence[str], command: str) -> str:
     """Return which cells are missing and what makes them."""
     if not missing:
         return "its test set or its groups hold fewer than two users"
-    shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
-    return f"no up-to-date results of the cell{'s' * (len(missing) != 1)} {shown}: run `{command}`"
+    return f"no up-to-date results of the cell{'s' * (len(missing) != 1)} {first_few(missing, 4)}: run `{command}`"
 
 
 def overall_words(places: Sequence[tuple[str, Verdict]]) -> str:

@@ -19,6 +19,7 @@ from repro.commands.selection import (
     print_table,
     split_list,
 )
+from repro.shortened import first_few
 from repro.stages.entry import VERBOSITY
 
 if TYPE_CHECKING:
@@ -183,6 +184,5 @@ def _tell(built: Built) -> None:
         ("Not as dvc.lock names it", held.not_pinned),
     ):
         if names:
-            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            print(f"{what}: {', '.join(names[:5])}{more}.", file=sys.stderr)
+            print(f"{what}: {first_few(names, 5)}.", file=sys.stderr)
     print(f"Check it anywhere: repro bundle check {built.path.name} --expect {built.sha256}", file=sys.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +12,7 @@ import typer
 from repro.checkout_lock import writes
 from repro.commands.resplit import resplit
 from repro.commands.selection import FormatOption, check_format, print_table
+from repro.remarks import remark
 
 if TYPE_CHECKING:
     from repro.layout import Layout
@@ -78,8 +78,8 @@ def fetch(
         entry, published = grid_entry(params, name, fetched), takes_published(params, name, fetched)
         cells = _join_grid(layout, name, entry, published=published)
     print(printable("\n".join(fetched.lines)))
-    for remark in fetched.remarks:
-        _say(remark)
+    for sentence in fetched.remarks:
+        remark(sentence)
     _print_next(layout, name, cells)
 
 
@@ -169,8 +169,8 @@ def import_(
     with placing(layout, name) as earlier:
         imported = import_dataset(layout, dataclasses.replace(request, replace=replace or earlier.placed))
         cells = _join_grid(layout, name, imported.entry)
-    for remark in imported.remarks:
-        _say(remark)
+    for sentence in imported.remarks:
+        remark(sentence)
     _print_next(layout, name, cells)
 
 
@@ -261,7 +261,7 @@ def _print_next(layout: Layout, name: str, cells: list[str]) -> None:
         f"{name}: {counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} "
         f"interactions, {counts['texts']:,} texts; in the grid: {', '.join(cells)}."
     )
-    _say(f"Next: repro data audit {name}, or repro table main --dataset {name}")
+    remark(f"Next: repro data audit {name}, or repro table main --dataset {name}")
 
 
 def _bring_up_to_date(layout: Layout, name: str, missing_only: bool = False) -> None:
@@ -288,13 +288,5 @@ def _bring_up_to_date(layout: Layout, name: str, missing_only: bool = False) -> 
         return
     stage = f"prepare@{name}"
     if stale_stages(layout, [stage]):
-        _say(f"Preparing {name} through DVC")
+        remark(f"Preparing {name} through DVC")
         reproduce(layout, [stage])
-
-
-def _say(sentence: str) -> None:
-    from repro.printing import one_line
-    from repro.stages.entry import VERBOSITY
-
-    if os.environ.get(VERBOSITY) != "quiet":
-        print(one_line(sentence), file=sys.stderr, flush=True)

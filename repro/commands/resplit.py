@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Annotated
 
 import typer
 
 from repro.checkout_lock import writes
 from repro.commands.selection import BackboneOption
+from repro.remarks import remark
 
 
 @writes
@@ -32,7 +31,6 @@ def resplit(
     from repro.params import load_params
     from repro.protocol.splits import split_name
     from repro.resplitting import copy_raw, join_grid, text_warning
-    from repro.stages.entry import VERBOSITY
     from repro.unfinished import placing
 
     layout = Layout.find()
@@ -46,11 +44,6 @@ def resplit(
         backbones = backbone or [grid_places(params, [name], None)[0][1]]
         cells = join_grid(layout, name, seed, backbones)
     print(f"{made}: {name} split with seed {seed}; in the grid: {', '.join(cells) or 'no cell yet'}.")
-    if os.environ.get(VERBOSITY) != "quiet":
-        warning = text_warning(params, name)
-        print(
-            *([warning] if warning else []),
-            f"Next: repro table main --dataset {made}",
-            sep="\n",
-            file=sys.stderr,
-        )
+    if warning := text_warning(params, name):
+        remark(warning)
+    remark(f"Next: repro table main --dataset {made}")

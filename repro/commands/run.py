@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,8 @@ from repro.commands.selection import (
     print_table,
     split_list,
 )
+from repro.printing import one_line
+from repro.remarks import remark
 
 if TYPE_CHECKING:
     from repro.layout import Layout
@@ -107,9 +108,9 @@ def run(
     if no_run:
         _print_plan(layout, params, selection, wish, format)
         return
-    outcome = run_grid(layout, params, selection, wish, _say)
+    outcome = run_grid(layout, params, selection, wish, remark)
     for sentence in outcome.failed.values():
-        print(sentence, file=sys.stderr)
+        print(one_line(sentence), file=sys.stderr)
     if outcome.code:
         raise typer.Exit(outcome.code)
 
@@ -131,8 +132,3 @@ def _print_plan(layout: Layout, params: Params, selection: Selection, wish: Wish
         notes.append("Cells that read those may be out of date as well, which shows when they are made.")
     title = f"What `repro run` would do: {len(rows)} of {len(selection.keys)} cells"
     print_table(listing(title, ("cell", "stages", "on one worker"), rows, notes), form)
-
-
-def _say(sentence: str) -> None:
-    if os.environ.get("REPRO_VERBOSITY") != "quiet":
-        print(sentence, file=sys.stderr, flush=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +11,7 @@ import typer
 
 from repro.checkout_lock import writes
 from repro.commands.selection import FormatOption, check_format, print_table
+from repro.remarks import remark
 
 if TYPE_CHECKING:
     from repro.grid import CellRequest
@@ -151,7 +150,7 @@ def _searches(
         wanted = with_dimensions(space_of(spaces, *method), given, params, *method)
         free, fixed = searchable(params, request, wanted)
         if fixed:
-            _say(f"{request.key}: the released code, which it follows, sets {', '.join(fixed)} itself.")
+            remark(f"{request.key}: the released code, which it follows, sets {', '.join(fixed)} itself.")
         searches.append(Search(request, free, trials, seed))
     return searches
 
@@ -166,7 +165,7 @@ def _run(layout: Layout, params: Params, search: Search, place: str) -> list[Tri
     from repro.tuning.spaces import override_of
 
     request = search.request
-    _say(f"Tuning {request.key}: {search.trial_count} trials, one seed each{', ' * bool(place)}{place}.")
+    remark(f"Tuning {request.key}: {search.trial_count} trials, one seed each{', ' * bool(place)}{place}.")
     trials = run_search(layout, params, search, _teller(search))
     best = chosen(trials)
     if best is None:
@@ -176,7 +175,7 @@ def _run(layout: Layout, params: Params, search: Search, place: str) -> list[Tri
         )
     ensure_cells(layout, [request])
     keys = use_tuned(layout, request, override_of(best.settings), len(trials))
-    _say(f"Trial {best.number} was chosen; its settings are now those of {', '.join(keys)}.")
+    remark(f"Trial {best.number} was chosen; its settings are now those of {', '.join(keys)}.")
     return trials
 
 
@@ -195,11 +194,6 @@ def _teller(search: Search) -> Callable[[Trial, Sequence[Trial]], None]:
         value = "failed" if trial.best_validation is None else f"{trial.metric} {trial.best_validation:.4f}"
         lead = "" if best is None else f" (best {best.best_validation:.4f}, trial {best.number})"
         rest = f"about {spoken(left)} left" if len(trials) < search.trial_count else "all done"
-        _say(f"trial {trial.number}: {value}{lead}; {len(trials)} of {search.trial_count}, {rest}")
+        remark(f"trial {trial.number}: {value}{lead}; {len(trials)} of {search.trial_count}, {rest}")
 
     return tell
-
-
-def _say(sentence: str) -> None:
-    if os.environ.get("REPRO_VERBOSITY") != "quiet":
-        print(sentence, file=sys.stderr, flush=True)

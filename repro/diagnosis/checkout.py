@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from repro.checkout_lock import holder
 from repro.diagnosis.findings import Finding, problem
 from repro.engine import stale_stages
 from repro.errors import ReproError
 from repro.layout import Layout
+from repro.shortened import first_few
 
 _SHOWN = 5
 
@@ -36,7 +37,7 @@ def _grid(layout: Layout) -> Finding:
     except ReproError as error:
         return problem("grid", "DVC cannot tell", str(error))
     if stale:
-        return Finding("grid", f"{len(stale)} stages out of date: {_some(stale)}", "dvc repro")
+        return Finding("grid", f"{len(stale)} stages out of date: {first_few(stale, _SHOWN)}", "dvc repro")
     return Finding("grid", "every cell is up to date")
 
 
@@ -49,8 +50,3 @@ def _logs(layout: Layout) -> Finding:
         f"{len(logs)} logged in {layout.state / 'logs'}, the last in {logs[-1]}",
         "report them with their files, then delete those",
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

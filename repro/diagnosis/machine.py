@@ -14,14 +14,13 @@ from pathlib import Path
 
 from repro.diagnosis.findings import Finding, problem
 from repro.layout import Layout
-from repro.memory import cores, free_bytes, gibibytes
+from repro.memory import GIB, cores, free_bytes, gibibytes
 
 ENOUGH_MEMORY_GIB = 4.0
 ENOUGH_DISK_GIB = 5.0
 CLOCK_TOLERANCE_SECONDS = 120.0
 """How far ahead of the clock a file may seem: file servers' clocks differ a little."""
 
-_GIB = 1 << 30
 _MARKS = "✓→✗★λ"
 
 
@@ -78,7 +77,7 @@ def _memory(limit_gib: float | None) -> Finding:
     found = f"{gibibytes(machine.available)} of {gibibytes(machine.total)} free"
     if free < 0.9 * machine.available:
         found += f", {gibibytes(free)} may be taken (engine.memory_gib, or the limit of a container or job)"
-    if free < ENOUGH_MEMORY_GIB * _GIB:
+    if free < ENOUGH_MEMORY_GIB * GIB:
         return problem("memory", found, "close other programs or raise the limit; large data may be refused")
     return Finding("memory", found)
 
@@ -93,10 +92,10 @@ def _disks(layout: Layout) -> Iterator[Finding]:
 
 def _disk(subject: str, folder: Path, fix: str) -> Finding:
     disk = shutil.disk_usage(folder)
-    found = f"{disk.free / _GIB:.1f} of {disk.total / _GIB:.1f} GiB free"
+    found = f"{disk.free / GIB:.1f} of {disk.total / GIB:.1f} GiB free"
     if not os.access(folder, os.W_OK):
         return problem(subject, f"{folder} cannot be written", "mount it writable, or mend its permissions")
-    return problem(subject, found, fix) if disk.free / _GIB < ENOUGH_DISK_GIB else Finding(subject, found)
+    return problem(subject, found, fix) if disk.free / GIB < ENOUGH_DISK_GIB else Finding(subject, found)
 
 
 def _accelerator() -> Iterator[Finding]:
@@ -107,7 +106,7 @@ def _accelerator() -> Iterator[Finding]:
     for number in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(number)
         name = torch.cuda.get_device_name(number)
-        yield Finding("accelerator", f"{name}, {free / _GIB:.1f} of {total / _GIB:.1f} GiB free")
+        yield Finding("accelerator", f"{name}, {free / GIB:.1f} of {total / GIB:.1f} GiB free")
 
 
 def clock(root: Path, now: float) -> Finding:

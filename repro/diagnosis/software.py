@@ -10,6 +10,7 @@ from pathlib import Path
 from repro.diagnosis.findings import Finding, problem
 from repro.layout import Layout
 from repro.provenance import LIBRARIES, commit, versions
+from repro.shortened import first_few
 
 _AGAIN = "rm -r .venv && make setup"
 
@@ -47,8 +48,8 @@ def _others(pins: dict[str, str]) -> Finding:
     ]
     if not strays:
         return Finding("other packages", f"{len(there)}, as pinned")
-    shown = ", ".join(strays[:3]) + (f" and {len(strays) - 3} more" if len(strays) > 3 else "")
-    return Finding("other packages", f"{len(strays)} of {len(there)} differ from their pins: {shown}", _AGAIN)
+    found = f"{len(strays)} of {len(there)} differ from their pins: {first_few(strays, 3)}"
+    return Finding("other packages", found, _AGAIN)
 
 
 def _plain(name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -15,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from repro.durations import spoken
+from repro.printing import one_line
+from repro.remarks import remark
 from repro.running.pace import Pace
 from repro.stages.entry import VERBOSITY
 
@@ -53,12 +54,10 @@ class Display:
 
     def say(self, sentence: str) -> None:
         """Print a line above the lanes."""
-        if self._quiet:
-            return
         if self._live:
-            self._console.print(Text(sentence))
+            self._console.print(Text(one_line(sentence)))
         else:
-            print(sentence, file=sys.stderr, flush=True)
+            remark(sentence)
 
     def finished(self, key: str, seconds: float, host: str, left: float | None) -> None:
         """Say that a cell is done."""
@@ -83,9 +82,7 @@ class Display:
             key = lane.get("key")
             if key and now - self._shown.setdefault(key, float(lane["since"])) >= PLAIN_EVERY_SECONDS:
                 self._shown[key] = now
-                print(
-                    " · ".join((f"worker {number + 1}", *self._words(lane, now))), file=sys.stderr, flush=True
-                )
+                remark(" · ".join((f"worker {number + 1}", *self._words(lane, now))))
 
     def _is_terminal(self) -> bool:
         return self._console.is_terminal and not self._quiet
