@@ -21,3 +21,13 @@ def checkout(tmp_path: Path) -> Layout:
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "data" / "published", tmp_path / "data" / "published")
     return Layout(tmp_path)
+
+
+@pytest.fixture
+def project(checkout: Layout, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """A checkout that the commands find, with DVC's settings and the list of sources."""
+    monkeypatch.setenv("REPRO_ROOT", str(checkout.root))
+    (checkout.root / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc" / "config", checkout.root / ".dvc" / "config")
+    shutil.copy(ROOT / "data" / "sources.yaml", checkout.sources)
+    return checkout

@@ -30,14 +30,10 @@ def some(*labels: str) -> list[object]:
 
 
 @pytest.fixture
-def project(checkout: Layout, monkeypatch: pytest.MonkeyPatch) -> Layout:
-    """A checkout that the commands find, with DVC's settings and the list of sources."""
-    monkeypatch.setenv("REPRO_ROOT", str(checkout.root))
-    (checkout.root / ".dvc").mkdir()
-    shutil.copy(ROOT / ".dvc" / "config", checkout.root / ".dvc" / "config")
-    shutil.copy(ROOT / "data" / "sources.yaml", checkout.sources)
-    shutil.copy(ROOT / "claims.yaml", checkout.claims)
-    return checkout
+def project(project: Layout) -> Layout:
+    """The project with its claims."""
+    shutil.copy(ROOT / "claims.yaml", project.claims)
+    return project
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:

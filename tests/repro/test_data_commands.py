@@ -30,16 +30,6 @@ CLICKS = "user_id,item_id\n" + "".join(
 )
 
 
-@pytest.fixture
-def project(checkout: Layout, monkeypatch: pytest.MonkeyPatch) -> Layout:
-    """A checkout that the commands find, with DVC's settings and the list of sources."""
-    monkeypatch.setenv("REPRO_ROOT", str(checkout.root))
-    (checkout.root / ".dvc").mkdir()
-    shutil.copy(ROOT / ".dvc" / "config", checkout.root / ".dvc" / "config")
-    shutil.copy(ROOT / "data" / "sources.yaml", checkout.sources)
-    return checkout
-
-
 def _write(folder: Path, name: str, content: str) -> str:
     (folder / name).write_text(content, encoding="utf-8")
     return str(folder / name)

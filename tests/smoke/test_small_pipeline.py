@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.release import copy_release
+
 SMALL = {
     "{users: 1200, items: 800, interactions: 15000, intents: 12, seed: 7}": (
         "{users: 90, items: 60, interactions: 1200, intents: 4, seed: 7}"
@@ -27,18 +28,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("release")
-    for name in ("irllrec", "repro"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "data" / "published", folder / "data" / "published")
-    (folder / ".dvc").mkdir()
-    shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
-    for name in ("dvc.yaml", ".dvcignore"):
-        shutil.copy(ROOT / name, folder / name)
-    text = (ROOT / "params.yaml").read_text()
-    for full, small in SMALL.items():
-        assert full in text
-        text = text.replace(full, small)
-    (folder / "params.yaml").write_text(text)
+    copy_release(folder, SMALL)
     return folder
 
 

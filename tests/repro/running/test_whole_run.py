@@ -15,7 +15,8 @@ import psutil
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.release import copy_release
+
 CELLS = {"pop": "pop", "mf": "mf", "lightgcn": "lightgcn"}
 SMALL = {
     "{users: 1200, items: 800, interactions: 15000, intents: 12, seed: 7}": (
@@ -46,19 +47,9 @@ def write_cells(release: Path, overrides: dict[str, str]) -> None:
 
 
 def make_release(folder: Path) -> Path:
-    for name in ("irllrec", "repro"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "data" / "published", folder / "data" / "published")
-    (folder / ".dvc").mkdir()
-    shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
+    copy_release(folder, SMALL)
     (folder / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n")
-    for name in ("dvc.yaml", ".dvcignore"):
-        shutil.copy(ROOT / name, folder / name)
-    text = (ROOT / "params.yaml").read_text()
-    for full, small in SMALL.items():
-        assert full in text
-        text = text.replace(full, small)
-    before, _, after = text.partition("\ntext:\n")
+    before, _, after = (folder / "params.yaml").read_text().partition("\ntext:\n")
     text = before + "\ntext: {}\n\ngenerated:" + after.partition("\ngenerated:")[2]
     (folder / "params.yaml").write_text(text)
     write_cells(folder, {})
