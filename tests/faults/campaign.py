@@ -156,16 +156,8 @@ class Campaign:
 
 
 def spread(commands: tuple[Disturbed, ...], kills: int) -> list[tuple[Disturbed, int]]:
-    """Return which command is disturbed in each of ``kills`` trials, by weight and well mixed."""
-    deck = [command for command in commands for _ in range(command.weight)]
-    random.Random(0).shuffle(deck)
-    counts: dict[str, int] = {}
-    tasks = []
-    for number in range(kills):
-        command = deck[number % len(deck)]
-        counts[command.name] = counts.get(command.name, -1) + 1
-        tasks.append((command, counts[command.name]))
-    return tasks
+    """Return which command is disturbed in each of ``kills`` trials: all in turn."""
+    return [(commands[number % len(commands)], number // len(commands)) for number in range(kills)]
 
 
 def append(path: Path, trial: Trial) -> None:

@@ -30,28 +30,26 @@ class Disturbed:
         name: How the table calls it.
         words: The command; ``{mirror}`` is the address of the local mirror.
         start: Makes the checkout it starts from.
-        weight: Share of the kills.
     """
 
     name: str
     words: tuple[str, ...]
     start: str
-    weight: int
 
 
 ALL = (
-    Disturbed("dvc repro", ("dvc", "repro"), "prepared", 2),
-    Disturbed("repro table main", ("repro", "table", "main", "--dataset", "demo"), "prepared", 2),
-    Disturbed("repro text run", ("repro", "text", "run"), "asking", 3),
-    Disturbed("repro data fetch", ("repro", "data", "fetch", "movie", "--from", "{mirror}"), "empty", 6),
+    Disturbed("dvc repro", ("dvc", "repro"), "prepared"),
+    Disturbed("repro table main", ("repro", "table", "main", "--dataset", "demo"), "prepared"),
+    Disturbed("repro run", ("repro", "run", "--jobs", "2", "--threads", "1"), "prepared"),
+    Disturbed("repro text run", ("repro", "text", "run"), "asking"),
+    Disturbed("repro data fetch", ("repro", "data", "fetch", "movie", "--from", "{mirror}"), "empty"),
     Disturbed(
         "repro data import",
         ("repro", "data", "import", "shop", "--interactions", "clicks.csv", "--item-text", "items.jsonl"),
         "empty",
-        6,
     ),
-    Disturbed("repro report", ("repro", "report", "--dataset", "demo"), "finished", 2),
-    Disturbed("repro bundle", ("repro", "bundle", "--dataset", "demo"), "finished", 2),
+    Disturbed("repro report", ("repro", "report", "--dataset", "demo"), "finished"),
+    Disturbed("repro bundle", ("repro", "bundle", "--dataset", "demo"), "finished"),
 )
 
 
