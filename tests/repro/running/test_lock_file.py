@@ -61,7 +61,9 @@ def test_entries_old_and_new_are_written_as_dvc_writes_them(checkout: Path, comm
     repo = Repo(str(checkout))
     stages = [stage for stage in repo.index.stages if getattr(stage, "name", "").startswith("tabulate@")]
     train = next(stage for stage in repo.index.stages if stage.name.startswith("train@"))
-    train.cmd = "sh a-much-longer-command-than-any --that has --to be --folded over --two lines of the lock: 'x'"
+    train.cmd = (
+        "sh a-much-longer-command-than-any --that has --to be --folded over --two lines of the lock: 'x'"
+    )
     (checkout / "dvc.lock").write_text(_without(committed, stages[0].name), encoding="utf-8")
 
     before = LockFile.parse(_without(committed, stages[0].name))
