@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,21 @@ class Board:
         """Return the folder of the files that came with a cell's result."""
         return self.folder / "arrived" / key
 
+    def give_up_silent(self, seconds: float) -> None:
+        """Let the cells of lanes wait again that have said nothing for so long: their machines are gone.
+
+        A lane whose worker was only killed comes back by itself; one whose machine is off the network may find no
+        other place.
+        """
+        for taken in sorted((self.folder / "taken").glob("*.json")):
+            lane = self.folder / "lanes" / f"{taken.name.partition('-')[0]}.json"
+            with contextlib.suppress(FileNotFoundError):
+                silent = time.time() - lane.stat().st_mtime
+                if silent > seconds:
+                    host = json.loads(lane.read_text(encoding="utf-8"))["host"]
+                    self._again(taken, host, f"no word for {silent:.0f} seconds from its worker")
+                    lane.unlink()
+
     # What lanes do.
 
     def start_lane(self, lane: int, host: str) -> None:
@@ -108,7 +124,7 @@ class Board:
             path.write_bytes(content)
         _write(self.folder / "results" / f"{result['key']}.json", result)
         for path in (self.folder / "taken").glob(f"{lane:03d}-*.json"):
-            path.unlink()
+            path.unlink(missing_ok=True)
 
     def died(self, lane: int, host: str, reason: str) -> None:
         """Let the cell that the lane took wait again, since its process died."""
@@ -125,7 +141,7 @@ class Board:
             _write(self.folder / "results" / f"{job['key']}.json", told)
         else:
             _write(self.folder / "waiting" / taken.name.partition("-")[2], job)
-        taken.unlink()
+        taken.unlink(missing_ok=True)
 
 
 def _records(folder: Path) -> Iterator[tuple[Path, Record]]:

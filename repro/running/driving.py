@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from repro.params import Params
 
 PAUSE_SECONDS = 0.2
+SILENT_SECONDS = 120.0
+"""How long a lane may say nothing: lanes at work speak every second, but not while they are sent large files."""
 
 
 @dataclass
@@ -133,6 +135,7 @@ class _Drive:
                 while self._pending and not is_interrupted() and lanes.error is None:
                     if not self._collect(display, lanes.finished):
                         time.sleep(PAUSE_SECONDS)
+                    self._board.give_up_silent(SILENT_SECONDS)
                     self._show(display)
             finally:
                 display.show({}, None)

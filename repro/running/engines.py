@@ -17,6 +17,9 @@ ENGINES = ("local", "ray")
 BREAKS = 3
 """How often in a row all worker processes may be killed before a single cell is finished."""
 
+ENDING_SECONDS = 30.0
+"""How long lanes may take to end their stages: more than :data:`repro.running.guard.GRACE_SECONDS`."""
+
 _RETRIES = 100
 _POSTED_BY_VALUE = ("repro.running.board", "repro.running.workplace", "repro.running.worker")
 
@@ -54,9 +57,9 @@ class Lanes:
         self._finished += 1
 
     def stop(self) -> None:
-        """Let every lane end, and return when all their processes have."""
+        """Let every lane end, and return when all their processes have; a lane whose machine is gone never does."""
         self._board.close()
-        self._thread.join()
+        self._thread.join(ENDING_SECONDS)
         self._ended()
 
     def _work(self) -> None:

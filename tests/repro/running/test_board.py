@@ -1,5 +1,7 @@
 """The board from which lanes take cells."""
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,25 @@ def test_a_cell_whose_worker_died_goes_to_another_machine_where_there_is_one(boa
     assert board.take(0, "small") is None
     again = board.take(1, "large")
     assert again is not None and again["key"] == "cell"
+
+
+def test_a_cell_whose_machine_says_nothing_any_more_waits_again(board: Board) -> None:
+    for number, key in enumerate(("lost", "slow")):
+        board.offer(number, job(key))
+    for lane, host in enumerate(("gone", "there")):
+        board.start_lane(lane, host)
+        board.take(lane, host)
+    long_ago = time.time() - 200
+    os.utime(board.folder / "lanes" / "000.json", (long_ago, long_ago))
+
+    board.give_up_silent(120)
+
+    assert list(board.lanes()) == [1]
+    again = board.take(2, "elsewhere")
+    assert again is not None
+    assert (again["key"], again["died_on"]) == ("lost", ["gone"])
+    assert again["deaths"] == ["no word for 200 seconds from its worker on gone"]
+    assert board.take(2, "elsewhere") is None, "the other lane speaks"
 
 
 def test_a_cell_whose_workers_keep_dying_is_given_up(board: Board) -> None:
