@@ -103,7 +103,10 @@ def start(engine: str, board: Board, jobs: int, share: Share, address: str | Non
         ReproError: If Ray is not installed or cannot be reached, or the cluster is too small.
     """
     if engine == "local":
-        return Lanes(board, jobs, "loky", {}, board, _end_loky)
+        from repro.running.worker import end_with_command
+
+        options = {"initializer": end_with_command, "initargs": (os.getpid(),)}
+        return Lanes(board, jobs, "loky", options, board, _end_loky)
     return _start_ray(board, jobs, share, address)
 
 

@@ -45,6 +45,17 @@ class _FailedError(Exception):
         self.code = code
 
 
+def end_with_command(command: int) -> None:
+    """Let this process, a worker that the process ``command`` started, end when that does, idle or not."""
+
+    def watch() -> None:
+        while os.getppid() == command:
+            time.sleep(PAUSE_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def run_lane(number: int, board: Any) -> int:
     """Run cells until the board is closed and return how many this call finished.
 

@@ -28,7 +28,7 @@ TEMPORARY = re.compile(r"(.*/)?\.[^/]+\.[a-z0-9_]{8}\.(tmp|old)(/.*)?")
 """What a killed process was writing, beside its place: never read, removed by the next writing command."""
 
 KEPT_AN_HOUR = re.compile(r"(results/.*|bundle-[\w-]+\.zip|\.repro/.*|build/.*|data/.*|runs/.*)")
-_PARTIAL = re.compile(r"data/raw/\.\w+\.partial/.*")
+_UNDER_WAY = re.compile(r"data/raw/\.\w+\.partial/.*|\.repro/running/.*")
 _CACHED = re.compile(r"\.dvc/cache/files/md5/(..)/([0-9a-f]{30})(\.dir)?")
 _CACHE_SCRATCH = re.compile(r"\.dvc/cache/files/md5/(../)?[^/]*(\.tmp|tmp[\w-]*)$|.*\.dvc/cache/.*/\.[\w-]+$")
 
@@ -90,7 +90,7 @@ def half_written(root: Path, known: list[Snapshot]) -> list[str]:
 def _is_on_its_way(name: str) -> bool:
     return bool(
         TEMPORARY.fullmatch(name)
-        or _PARTIAL.fullmatch(name)
+        or _UNDER_WAY.fullmatch(name)
         or "__pycache__" in name
         or name.endswith((".lock", ".log", "-wal", "-shm", "-journal"))
         or _CACHE_SCRATCH.fullmatch(name)

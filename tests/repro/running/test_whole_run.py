@@ -107,6 +107,19 @@ def test_ctrl_c_keeps_finished_cells_and_leaves_no_process(plain: Path) -> None:
     write_cells(plain, {})
 
 
+def test_a_killed_command_leaves_no_process(plain: Path) -> None:
+    """Neither the one worker with its stage nor the second, which had nothing to do."""
+    write_cells(plain, {"mf": f", override: {{{ENDLESS}}}"})
+    process = start(plain, "repro", "run", "--jobs", "1")
+    lane_at_work(plain, "demo-mf-base")
+    below = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(below, timeout=60)
+    assert [one for one in alive if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+    write_cells(plain, {})
+
+
 def _words(process: psutil.Process) -> str:
     try:
         return " ".join([process.cwd(), *process.cmdline()])
