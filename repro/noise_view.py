@@ -9,22 +9,12 @@ from repro.figure_material import Material, materials_of
 from repro.figures.model import Figure
 from repro.figures.noise import NoiseMark, noise_figure
 from repro.layout import Layout
-from repro.noise_tables import noise_tables, place_of, unreached
+from repro.noise_tables import place_of, unreached
 from repro.params import Params
 from repro.results import CellResult
 from repro.robustness import KINDS, RELATIVE, TITLES, Curve, NoiseStudy, study
 from repro.statistics.verdict import CORRECTION_NAMES
-from repro.tables.model import Table, p_text
-
-
-def noise_tables_of(layout: Layout, params: Params, dataset: str) -> list[Table]:
-    """Return the tables of every noise study whose cells are evaluated; none where there are none.
-
-    Nothing is trained. For tables and figures of the same studies, call :func:`noise_studies_of` once.
-    """
-    return [
-        table for found in noise_studies_of(layout, params, dataset) for table in noise_tables(found, params)
-    ]
+from repro.tables.model import p_text
 
 
 def noise_figures_of(layout: Layout, params: Params, dataset: str) -> list[Figure]:

@@ -53,39 +53,6 @@ class Sensitivity:
     notes: tuple[str, ...]
 
 
-def protocol_table_of(
-    layout: Layout,
-    params: Params,
-    dataset: str,
-    *,
-    backbone: str | None = None,
-    variant: str = OURS,
-    against: str = BASE,
-    metric: str | None = None,
-    correction: str | None = None,
-) -> Table | None:
-    """Return which protocol choices change the verdict, from what is on disk; None without both results.
-
-    Args:
-        layout: The checkout.
-        params: Its params.yaml.
-        dataset: Name of the data set.
-        backbone: Name of the backbone; None takes the first that has both results.
-        variant: The candidate.
-        against: What it is compared with.
-        metric: Of the claim, with a cut-off; None takes the first stored one at its largest cut-off.
-        correction: ``holm`` or ``bh``; None takes that of params.yaml.
-
-    Raises:
-        ReproError: If stored results cannot be read, or the metric has no better side.
-    """
-    pair = _stored_pair(layout, params, dataset, backbone, (variant, against))
-    if pair is None:
-        return None
-    method = correction or params.statistics.correction
-    return table_of(sensitivity_of(layout, params, pair, metric, method), params)
-
-
 def protocol_figures_of(
     layout: Layout,
     params: Params,
@@ -96,7 +63,20 @@ def protocol_figures_of(
     against: str = BASE,
     metric: str | None = None,
 ) -> list[Figure]:
-    """Return the figures of the same analysis as :func:`protocol_table_of`; none without both results."""
+    """Return the figures of what protocol choices change, from what is on disk; none without both results.
+
+    Args:
+        layout: The checkout.
+        params: Its params.yaml.
+        dataset: Name of the data set.
+        backbone: Name of the backbone; None takes the first that has both results.
+        variant: The candidate.
+        against: What it is compared with.
+        metric: Of the claim, with a cut-off; None takes the first stored one at its largest cut-off.
+
+    Raises:
+        ReproError: If stored results cannot be read, or the metric has no better side.
+    """
     from repro.protocol.drawing import figures_of
 
     pair = _stored_pair(layout, params, dataset, backbone, (variant, against))

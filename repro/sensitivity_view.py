@@ -13,19 +13,10 @@ from repro.figures.sensitivity import SettingMark, heat_figure, line_figure
 from repro.layout import Layout
 from repro.params import Params
 from repro.sensitivity import Line, Number, Point, Sensitivity, sensitivities, usual_of
-from repro.sensitivity_tables import NOT_TUNING, place_of, rows_of, sensitivity_tables
+from repro.sensitivity_tables import NOT_TUNING, place_of, rows_of
 from repro.statistics.verdict import CORRECTION_NAMES
-from repro.tables.model import Table
 
 _Line = tuple[tuple[str, ...], CellRequest]
-
-
-def sensitivity_tables_of(layout: Layout, params: Params, dataset: str) -> list[Table]:
-    """Return the tables of every sensitivity whose cells are evaluated; none where there are none.
-
-    Nothing is trained. For tables and figures of the same, call :func:`sensitivities_of` once.
-    """
-    return sensitivity_tables(sensitivities_of(layout, params, dataset), params)
 
 
 def sensitivity_figures_of(layout: Layout, params: Params, dataset: str) -> list[Figure]:

@@ -11,17 +11,17 @@ from repro.groupings import GroupingRequest, read_grouping
 from repro.layout import Layout
 from repro.params import Params
 from repro.statistics.verdict import CORRECTION_NAMES, stars
-from repro.strata_tables import NOT_SHOWN, larger_for, place_of, strata_tables
+from repro.strata_tables import NOT_SHOWN, larger_for, place_of
 from repro.stratified import ABSOLUTE, Cut, Interaction, Stratified, stratify
-from repro.tables.model import Table, p_text
+from repro.tables.model import p_text
 
 _NAMES = {"users": "sparsity", "items": "popularity", "cold": "cold"}
 
 
-def strata_tables_of(
+def strata_figures_of(
     layout: Layout, params: Params, dataset: str, groups: str = "published", by: str = "users"
-) -> list[Table]:
-    """Return the table of the groups and that of the tests between them; none where nothing can be compared.
+) -> list[Figure]:
+    """Return a figure for each backbone; none where nothing can be compared.
 
     Only evaluated cells of the main table take part; nothing is trained.
 
@@ -32,14 +32,6 @@ def strata_tables_of(
         groups: As ``repro sparsity --groups``; not read for cold users.
         by: As ``repro sparsity --by``.
     """
-    found = stratified_of(layout, params, dataset, _request(by, groups))
-    return strata_tables(found, params) if found else []
-
-
-def strata_figures_of(
-    layout: Layout, params: Params, dataset: str, groups: str = "published", by: str = "users"
-) -> list[Figure]:
-    """Return a figure for each backbone; arguments and choice of cells as in :func:`strata_tables_of`."""
     found = stratified_of(layout, params, dataset, _request(by, groups))
     return strata_figures(found, params) if found else []
 

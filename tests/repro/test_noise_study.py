@@ -22,13 +22,13 @@ from repro.figures.model import rendered
 from repro.grid import cell_inputs, ensure_cells
 from repro.layout import Layout
 from repro.noise_tables import noise_tables
-from repro.noise_view import noise_figure_of, noise_figures_of, noise_studies_of, noise_tables_of
+from repro.noise_view import noise_figure_of, noise_figures_of, noise_studies_of
 from repro.params import Cell, load_params
 from repro.results import CellResult
 from repro.robustness import ABSOLUTE, RELATIVE, Curve, NoiseStudy, study
 from repro.sensitivity import Point, points_of, read_change, sensitivities, usual_of
 from repro.sensitivity_tables import sensitivity_tables
-from repro.sensitivity_view import sensitivities_of, sensitivity_figures, sensitivity_tables_of
+from repro.sensitivity_view import sensitivities_of, sensitivity_figures
 from repro.statistics.verdict import stars
 from repro.tables.render import render
 
@@ -288,9 +288,9 @@ def _stored(layout: Layout, request: CellRequest, recall: np.ndarray) -> None:
 def test_views_show_what_is_evaluated_and_nothing_where_there_is_nothing(checkout: Layout) -> None:
     shutil.copy(ROOT / "params.yaml", checkout.params)
     params = load_params(checkout.params)
-    assert noise_tables_of(checkout, params, "demo") == []
+    assert noise_studies_of(checkout, params, "demo") == []
     assert noise_figures_of(checkout, params, "demo") == []
-    assert sensitivity_tables_of(checkout, params, "demo") == []
+    assert sensitivities_of(checkout, params, "demo") == []
     for request, factor in (
         (OURS, 1.0),
         (BASE, 0.5),

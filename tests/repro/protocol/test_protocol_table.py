@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from repro.analysis import Pair, read_cells
 from repro.cli import run
 from repro.figures.model import rendered
 from repro.layout import Layout
 from repro.params import Params, load_params
-from repro.protocol_view import protocol_figures_of, protocol_table_of
+from repro.protocol_view import protocol_figures_of, sensitivity_of, table_of
 from repro.resplitting import copy_raw, join_grid
 from repro.stages import embed, evaluate, prepare, summarize, train
 from repro.tables.model import Table
@@ -23,10 +24,17 @@ from repro.tables.render import FORMATS, render
 LINE = ("protocol", "--dataset", "demo", "--no-run")
 
 
-def _table(layout: Layout, params: Params, **options: str) -> Table:
-    table = protocol_table_of(layout, params, "demo", **options)  # type: ignore[arg-type]
-    assert table is not None
-    return table
+def _table(
+    layout: Layout,
+    params: Params,
+    variant: str = "irllrec",
+    against: str = "base",
+    metric: str | None = None,
+) -> Table:
+    cells = read_cells(layout, params, [f"demo-lightgcn-{name}" for name in (variant, against)])
+    found = {cell.cell.variant: cell for cell in cells}
+    pair = Pair(found[variant], found[against])
+    return table_of(sensitivity_of(layout, params, pair, metric, params.statistics.correction), params)
 
 
 def _notes(table: Table) -> str:
@@ -99,7 +107,6 @@ def test_another_claim_can_be_asked(trained: Layout, params: Params) -> None:
 
 def test_nothing_is_there_where_a_side_has_no_results(trained: Layout, params: Params) -> None:
     shutil.rmtree(trained.run("demo", "lightgcn", "base"))
-    assert protocol_table_of(trained, params, "demo") is None
     assert protocol_figures_of(trained, params, "demo") == []
 
 

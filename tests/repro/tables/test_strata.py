@@ -18,7 +18,7 @@ from repro.groupings import read_grouping
 from repro.layout import Layout
 from repro.params import load_params
 from repro.strata_tables import groups_table, interaction_table, strata_tables
-from repro.strata_view import strata_figures, strata_figures_of, strata_tables_of
+from repro.strata_view import strata_figures, strata_figures_of, stratified_of
 from repro.stratified import ABSOLUTE, RELATIVE, stratify
 from repro.tables.render import render
 
@@ -242,7 +242,9 @@ def test_a_figure_is_drawn_although_a_group_is_empty(project):
 
 def test_a_report_gets_tables_and_figures_of_what_is_there(project):
     layout, params, _ = project
-    tables = strata_tables_of(layout, params, "demo")
+    found = stratified_of(layout, params, "demo", read_grouping("users", "published"))
+    assert found is not None
+    tables = strata_tables(found, params)
     assert [table.title.partition(":")[0] for table in tables] == ["Sparsity", "Sparsity × method"]
     shown = {row["candidate"] for row in tables[0].records}
     assert shown == {f"demo/lightgcn/{name}" for name in ("rlmrec-con", "rlmrec-gen", "irllrec")}
@@ -258,7 +260,8 @@ def test_a_report_gets_nothing_where_nothing_can_be_compared(project, tmp_path):
         shutil.copytree(layout.run("shop", "lightgcn", variant), folder)
     shutil.copytree(layout.prepared("shop"), Layout(tmp_path).prepared("shop"))
     here = Layout(tmp_path)
-    assert len(strata_tables_of(here, params, "shop")) == 2
+    wanted = read_grouping("users", "published")
+    assert stratified_of(here, params, "shop", wanted) is not None
     (here.run("shop", "lightgcn", "base") / "per_user.parquet").unlink()
-    assert strata_tables_of(here, params, "shop") == []
+    assert stratified_of(here, params, "shop", wanted) is None
     assert strata_figures_of(here, params, "shop") == []
