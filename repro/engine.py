@@ -20,6 +20,7 @@ from repro.layout import Layout, text_sources
 from repro.pipeline_holders import refuse_living_pipeline
 from repro.processes import wait_and_pass_signals
 from repro.remarks import remark
+from repro.stage_lock import locked_stages
 from repro.stages.entry import FAILURE_FILE, VERBOSITY, quiet_threads
 from repro.text_views import text_entry
 from repro.workload import Work, estimate, read_by, with_memory
@@ -302,6 +303,7 @@ def _is_busy(stderr: str) -> bool:
 def _dvc_sentence(layout: Layout, stderr: str) -> str:
     if _is_busy(stderr):
         return busy_sentence(layout)
+    locked_stages(layout)  # DVC's words on a damaged lock name neither the file nor what to do
     errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
     first = errors[0] if errors else (stderr.strip().splitlines() or ["no message"])[-1]
     return f"DVC stopped: {first.rstrip('.')}; mend that and run again."

@@ -18,7 +18,7 @@ from repro.errors import ReproError
 from repro.layout import Layout
 from repro.running.lock_file import LockFile
 from repro.running.workplace import sha256
-from repro.yaml_text import load_yaml, read_yaml_text
+from repro.stage_lock import locked_stages
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -242,15 +242,6 @@ class Pipeline:
             yield
         finally:
             param.read_param_file = plain
-
-
-def locked_stages(layout: Layout) -> list[str]:
-    """Return the names of the stages in dvc.lock, in its order."""
-    lock = layout.root / "dvc.lock"
-    if not lock.is_file():
-        return []
-    content = load_yaml(read_yaml_text(lock, "restore it with `git checkout dvc.lock`"), lock)
-    return list((content or {}).get("stages") or {})
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from repro.memory import free_bytes
 from repro.running.driving import Order, Outcome, run_cells
 from repro.running.jobs import Share
 from repro.running.pace import Pace, earlier_pace
-from repro.running.pipeline import Pipeline, locked_stages
+from repro.running.pipeline import Pipeline
 from repro.running.planning import (
     Selection,
     job_count,
@@ -31,6 +31,7 @@ from repro.running.planning import (
     thread_share,
     visible_gpus,
 )
+from repro.stage_lock import locked_stages
 
 if TYPE_CHECKING:
     from repro.params import Params
