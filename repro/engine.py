@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from repro.attended_dvc import LIFELINE
 from repro.checkout_lock import busy_sentence, descriptors, inherited, writing
 from repro.errors import ReproError
-from repro.failures import INTERRUPTED, OUR_BUG
+from repro.failures import INTERRUPTED, OUR_BUG, StageBugError
 from repro.layout import Layout, text_sources
 from repro.pipeline_holders import refuse_living_pipeline
 from repro.processes import wait_and_pass_signals
@@ -27,10 +27,6 @@ from repro.workload import Work, estimate, read_by, with_memory
 
 if TYPE_CHECKING:
     from repro.params import Cell, Params
-
-
-class StageBugError(Exception):
-    """A stage ended with a bug of ours, whose log it has already written."""
 
 
 def bring_up_to_date(

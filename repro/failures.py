@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import time
 import traceback
 from dataclasses import dataclass
@@ -15,6 +16,22 @@ from repro.printing import one_line
 from repro.redaction import without_secrets
 
 DONE, USER_ERROR, OUR_BUG, INTERRUPTED = 0, 1, 2, 130
+
+
+_FULL = re.compile(
+    "|".join(
+        [
+            re.escape(os.strerror(errno.ENOSPC)),
+            re.escape(os.strerror(errno.EDQUOT)),
+            "database or disk is full",  # SQLite
+            r"\d+ requested and \d+ written",  # NumPy
+        ]
+    )
+)
+
+
+class StageBugError(Exception):
+    """A stage ended with a bug of ours, whose log it has already written; the text says so."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +56,8 @@ def explain(error: BaseException, state: Path) -> Failure:
         return Failure(INTERRUPTED, "Stopped; the same command goes on from the last finished step.")
     if isinstance(error, ReproError | IrllrecError):
         return Failure(USER_ERROR, without_secrets(str(error)))
+    if isinstance(error, StageBugError):
+        return Failure(OUR_BUG, str(error))
     known = _machine_ran_out(error)
     if known:
         return Failure(USER_ERROR, known)
@@ -52,8 +71,9 @@ def explain(error: BaseException, state: Path) -> Failure:
 
 
 def _machine_ran_out(error: BaseException) -> str | None:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk is full while writing {error.filename or 'a file'}: free some space and run again."
+    if _is_full_disk(error):
+        name = getattr(error, "filename", None) or "a file"
+        return f"The disk is full while writing {name}: free some space and run again."
     if isinstance(error, PermissionError):
         return f"{error.filename} may not be read or written by this user: mend its permissions."
     if isinstance(error, MemoryError):
@@ -67,6 +87,13 @@ def _machine_ran_out(error: BaseException) -> str | None:
             "training.batch_size in params.yaml."
         )
     return None
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    """Return whether there was no room; libraries that are not Python say so in words of their own classes."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return bool(_FULL.search(str(error)))
 
 
 def write_log(error: BaseException, state: Path) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -127,16 +128,18 @@ def wrapped(text: str, width: float, most_lines: int, size: float, weight: str =
         size: Of the font, points.
         weight: Of the font.
     """
-    lines, line = [], ""
+    lines: list[str] = []
+    line = ""
     for word in text.split() or ["–"]:
+        if len(lines) > most_lines:
+            break
         longer = f"{line} {word}".strip()
         if text_width(longer, size, weight) <= width:
             line = longer
             continue
         lines += [line] if line else []
         line = word
-        while text_width(line, size, weight) > width:
-            cut = _fitting(line, width, size, weight)
+        while len(lines) <= most_lines and (cut := _fitting(line, width, size, weight)) < len(line):
             lines.append(line[:cut])
             line = line[cut:]
     lines += [line] if line else []
@@ -150,10 +153,8 @@ def wrapped(text: str, width: float, most_lines: int, size: float, weight: str =
 
 def _fitting(word: str, width: float, size: float, weight: str) -> int:
     """Return how many letters of a word fit, at least one."""
-    count = len(word)
-    while count > 1 and text_width(word[:count], size, weight) > width:
-        count -= 1
-    return count
+    counts = range(1, len(word) + 1)
+    return max(1, bisect_right(counts, width, key=lambda count: text_width(word[:count], size, weight)))
 
 
 @cache

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import sqlite3
+import tempfile
 from pathlib import Path
 
 import safetensors
@@ -30,7 +32,9 @@ TEMPORARY = re.compile(r"(.*/)?\.[^/]+\.[a-z0-9_]{8}\.(tmp|old)(/.*)?")
 KEPT_AN_HOUR = re.compile(r"(results/.*|bundle-[\w-]+\.zip|\.repro/.*|build/.*|data/.*|runs/.*)")
 _UNDER_WAY = re.compile(r"data/raw/\.\w+\.partial/.*|\.repro/running/.*")
 _CACHED = re.compile(r"\.dvc/cache/files/md5/(..)/([0-9a-f]{30})(\.dir)?")
-_CACHE_SCRATCH = re.compile(r"\.dvc/cache/files/md5/(../)?[^/]*(\.tmp|tmp[\w-]*)$|.*\.dvc/cache/.*/\.[\w-]+$")
+_CACHE_SCRATCH = re.compile(
+    r"\.dvc/cache/files/md5/(../)?[^/]*(\.tmp|tmp[\w-]*)$|.*\.dvc/cache/.*/\.[\w-]+(\.tmp)?$"
+)
 
 Snapshot = dict[str, str]
 """Path below a checkout → SHA-256 of its content."""
@@ -122,9 +126,13 @@ def _is_readable(path: Path, content: bytes) -> bool:
 
 
 def _integrity(path: Path) -> bool:
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as store:
+    """Return whether a store is whole once SQLite has gone on with its journal, as the next command does."""
+    with tempfile.TemporaryDirectory() as folder:
+        for part in path.parent.glob(f"{path.name}*"):
+            shutil.copy(part, folder)
+        store = sqlite3.connect(Path(folder) / path.name)
         answer = store.execute("PRAGMA integrity_check").fetchone()[0]
-    store.close()
+        store.close()
     return bool(answer == "ok")
 
 
