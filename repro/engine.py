@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro.attended_dvc import LIFELINE
-from repro.checkout_lock import busy_sentence, descriptors, inherited, writing
+from repro.checkout_lock import descriptors, inherited, writing
+from repro.dvc_words import is_busy, sentence_of
 from repro.errors import ReproError
 from repro.failures import INTERRUPTED, OUR_BUG, StageBugError
 from repro.layout import Layout, text_sources
 from repro.pipeline_holders import refuse_living_pipeline
 from repro.processes import wait_and_pass_signals
 from repro.remarks import remark
-from repro.stage_lock import locked_stages
 from repro.stages.entry import FAILURE_FILE, VERBOSITY, quiet_threads
 from repro.text_views import text_entry
 from repro.workload import Work, estimate, read_by, with_memory
@@ -116,11 +116,11 @@ def stale_stages(layout: Layout, targets: Sequence[str] = ()) -> list[str]:
         *targets,
     ]
     done = _ask_dvc(layout, command)
-    if done.returncode != 0 and _is_busy(done.stderr):
+    if done.returncode != 0 and is_busy(done.stderr):
         refuse_living_pipeline(layout)  # else it was the record of a killed one, which is gone now
         done = _ask_dvc(layout, command)
     if done.returncode != 0:
-        raise ReproError(_dvc_sentence(layout, done.stderr))
+        raise ReproError(sentence_of(layout, done.stderr))
     return [name.split(":")[-1] for name in json.loads(done.stdout or "{}")]
 
 
@@ -192,14 +192,14 @@ def pin(layout: Layout, path: Path) -> None:
     """
     with writing(layout):
         prepare_repository(layout)
-        words = ["add", "--quiet", str(path.relative_to(layout.root))]
+        words = ["add", str(path.relative_to(layout.root))]
         with tempfile.TemporaryFile() as said:
             with _attended(layout, words, told={}, stdout=said, stderr=said) as process:
                 code = wait_and_pass_signals(process)
             said.seek(0)
             words_of_dvc = said.read().decode("utf-8", "replace")
     if code != 0:
-        raise ReproError(_dvc_sentence(layout, words_of_dvc))
+        raise ReproError(sentence_of(layout, words_of_dvc))
 
 
 def prepare_repository(layout: Layout) -> None:
@@ -290,16 +290,3 @@ def _raise_for(layout: Layout, failure: Path) -> None:
     if record["code"] == OUR_BUG:
         raise StageBugError(f"stage {record['stage']}: {record['sentence']}")
     raise ReproError(record["sentence"])
-
-
-def _is_busy(stderr: str) -> bool:
-    return "Unable to acquire lock" in stderr or "is busy" in stderr
-
-
-def _dvc_sentence(layout: Layout, stderr: str) -> str:
-    if _is_busy(stderr):
-        return busy_sentence(layout)
-    locked_stages(layout)  # DVC's words on a damaged lock name neither the file nor what to do
-    errors = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
-    first = errors[0] if errors else (stderr.strip().splitlines() or ["no message"])[-1]
-    return f"DVC stopped: {first.rstrip('.')}; mend that and run again."

@@ -93,7 +93,12 @@ def _is_full_disk(error: BaseException) -> bool:
     """Return whether there was no room; libraries that are not Python say so in words of their own classes."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
-    return bool(_FULL.search(str(error)))
+    return says_full_disk(str(error))
+
+
+def says_full_disk(text: str) -> bool:
+    """Return whether the words of some library or program say that there is no room on a disk."""
+    return bool(_FULL.search(text))
 
 
 def write_log(error: BaseException, state: Path) -> Path | None:

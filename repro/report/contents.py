@@ -8,6 +8,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
+from irllrec.data.raw import disk_errors
 from irllrec.data.storage import write_text
 from repro.layout import Layout
 from repro.params import Params
@@ -62,9 +63,11 @@ def write_report(
 
     Raises:
         ReproError: If no cell has results.
+        DataError: If the file cannot be written.
     """
     report = report_of(gather(layout, params, datasets, stale))
-    write_text(out, page(report))
+    with disk_errors(out):
+        write_text(out, page(report))
     return report
 
 
