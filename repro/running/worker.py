@@ -173,7 +173,7 @@ class _Lane:
         if code == 0:
             return
         told = _told(failure, place, job["root"])
-        if code < 0 or code > INTERRUPTED or "BrokenProcessPool" in told.get("sentence", ""):
+        if code < 0 or code > INTERRUPTED or "process of the training was killed" in told.get("sentence", ""):
             which = (
                 "a process of it was killed" if told else f"it was killed by signal {abs(code) % SIGNALLED}"
             )
