@@ -9,8 +9,8 @@ from repro.stage_lock import locked_stages
 
 
 def is_busy(said: str) -> bool:
-    """Return whether DVC met another process at work in the checkout."""
-    return "Unable to acquire lock" in said or "is busy" in said
+    """Return whether DVC met another process at work in the checkout, or what a killed one left of its record."""
+    return any(words in said for words in ("Unable to acquire lock", "is busy", "RWLock-file"))
 
 
 def sentence_of(layout: Layout, said: str) -> str:

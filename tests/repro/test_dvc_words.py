@@ -40,7 +40,12 @@ def test_the_first_error_of_the_real_dvc_is_the_sentence(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "said", ["ERROR: Unable to acquire lock.", "ERROR: 'x' is busy, it is being blocked by:"]
+    "said",
+    [
+        "ERROR: Unable to acquire lock.",
+        "ERROR: 'x' is busy, it is being blocked by:",
+        "ERROR: Unable to read RWLock-file '.dvc/tmp/rwlock'.",
+    ],
 )
 def test_another_process_is_recognised(said: str) -> None:
     assert is_busy(said)

@@ -28,6 +28,16 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, text: str) -> N
         locked_stages(Layout(tmp_path))
 
 
+@pytest.mark.parametrize("text", ["", '{"write": {"runs'])
+def test_half_a_record_of_who_works_on_what_stops_nobody(tmp_path: Path, text: str) -> None:
+    """DVC was killed while it wrote .dvc/tmp/rwlock, on which its next command would stop."""
+    copy_release(tmp_path / "release", {})
+    (tmp_path / "release" / ".dvc" / "config.local").write_text("[core]\n    no_scm = true\n")
+    (tmp_path / "release" / ".dvc" / "tmp").mkdir()
+    (tmp_path / "release" / ".dvc" / "tmp" / "rwlock").write_text(text)
+    assert "generate@demo" in stale_stages(Layout(tmp_path / "release"))
+
+
 @pytest.mark.parametrize("text", ["", f"{WHOLE}  x: ["])
 def test_it_is_told_in_the_place_of_dvc_s_words(tmp_path: Path, text: str) -> None:
     copy_release(tmp_path / "release", {})
