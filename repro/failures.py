@@ -81,12 +81,6 @@ def _machine_ran_out(error: BaseException) -> str | None:
             "The memory is used up: close other programs, or lower engine.workers or "
             "training.batch_size in params.yaml."
         )
-    if type(error).__name__ == "BrokenProcessPool" or _is_from_forkserver(error):
-        return (
-            f"A process of the training was killed ({type(error).__name__}), as happens when the memory runs out: "
-            "run the same command again, which goes on where it stopped; lower engine.workers in params.yaml if "
-            "it happens again."
-        )
     if type(error).__name__ == "OutOfMemoryError":
         return (
             "The accelerator's memory is used up: set engine.device to cpu, or lower "
@@ -100,12 +94,6 @@ def _is_full_disk(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return says_full_disk(str(error))
-
-
-def _is_from_forkserver(error: BaseException) -> bool:
-    """Return whether the process from which workers are forked was gone when one was wanted."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return isinstance(error, EOFError | OSError) and any("forkserver" in frame.filename for frame in frames)
 
 
 def says_full_disk(text: str) -> bool:

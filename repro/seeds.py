@@ -7,13 +7,11 @@ it is also the faster way: propagation is bound by memory, not by arithmetic.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
+import functools
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,6 +20,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from repro.held_out import forbid_test
 from repro.layout import Layout
+from repro.worker_processes import run_apart
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -69,8 +68,8 @@ class Message:
         return f"epoch {self.epoch} · {losses} · best {best} ({self.stale} stale) · ≥ {_clock(left)} left"
 
 
-_Numbered = tuple[int, Message]
-"""A message and the index of the job that sent it."""
+Show = Callable[[int, Message], None]
+"""Shows a message, given the index of the job that sent it."""
 
 
 def say(message: Message) -> None:
@@ -99,117 +98,49 @@ def run_seeds(
         called: What ``seeds`` are numbers of, for display.
         finished: Called here with the index and the result of each job as soon as it is done.
 
-    The first failure stops the other workers and is raised. Workers end by themselves when this
-    process is killed, and none can read held-out data.
+    The first failure stops the other workers and is raised, with the worker's traceback as a note.
+    Workers end by themselves when this process is killed, and none can read held-out data.
+
+    Raises:
+        ReproError: If a worker was killed.
     """
-    with _display([f"{title} {called} {seed}" for seed in seeds]) as show:
+    names = [f"{title} {called} {seed}" for seed in seeds]
+    with _display(names) as show:
         if workers <= 1 or len(jobs) == 1:
             return _run_here(work, jobs, show, finished)
-        return _run_apart(work, jobs, min(workers, len(jobs)), show, finished)
+        apart = functools.partial(_work_apart, work)
+        return run_apart(
+            apart, jobs, names, workers=workers, preloaded=PRELOADED, said=show, finished=finished
+        )
 
 
 def _run_here(
     work: Callable[[Job], Result],
     jobs: Sequence[Job],
-    show: Callable[[_Numbered], None],
+    show: Show,
     finished: Callable[[int, Result], None],
 ) -> list[Result]:
     global _tell
-    previous, _tell = _tell, show
+    previous = _tell
     results = []
     try:
         _use_one_thread()
         for number, job in enumerate(jobs):
-            results.append(_work_on(work, number, job))
+            _tell = functools.partial(show, number)
+            results.append(work(job))
             finished(number, results[-1])
         return results
     finally:
         _tell = previous
 
 
-def _work_on(work: Callable[[Job], Result], number: int, job: Job) -> Result:
-    """Return ``work(job)``; what is said meanwhile carries the job's number."""
-    global _tell
-    plain = _tell
-
-    def tell(message: Message) -> None:
-        plain((number, message))
-
-    _tell = tell
-    try:
-        return work(job)
-    finally:
-        _tell = plain
-
-
-def _run_apart(
-    work: Callable[[Job], Result],
-    jobs: Sequence[Job],
-    workers: int,
-    show: Callable[[_Numbered], None],
-    finished: Callable[[int, Result], None],
-) -> list[Result]:
-    context = _context()
-    queue = context.SimpleQueue()
-    listener = threading.Thread(target=_listen, args=(queue, show), daemon=True)
-    listener.start()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(queue,))
-    try:
-        numbers: dict[Future[Result], int] = {
-            pool.submit(_work_on, work, number, job): number for number, job in enumerate(jobs)
-        }
-        for future in as_completed(numbers):
-            finished(numbers[future], future.result())
-        return [future.result() for future in numbers]
-    except BaseException:
-        processes = list((pool._processes or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(wait=True)
-        queue.put(None)
-        listener.join()
-
-
-def _listen(queue: Any, show: Callable[[_Numbered], None]) -> None:
-    while (message := queue.get()) is not None:
-        show(message)
-
-
-def _context() -> Any:
-    """Return how workers are started.
-
-    On Linux they fork from a server that has imported the libraries once, instead of each importing
-    them again; elsewhere a fork may break what system libraries do with threads.
-    """
-    if not sys.platform.startswith("linux"):
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
-    return context
-
-
-def _start_worker(queue: Any) -> None:
-    """Prepare a worker: no held-out data, one thread, messages to the parent, no life without it."""
+def _work_apart(work: Callable[[Job], Result], job: Job, send: Callable[[Message], None]) -> Result:
+    """Return ``work(job)`` in a worker: no held-out data, one thread, messages to the parent."""
     global _tell
     forbid_test(Layout.find())
-    _tell = queue.put
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    # Ctrl-C reaches the whole group; the parent decides, so that each worker ends without a trace.
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _tell = send
     _use_one_thread()
-
-
-def _end_with_parent() -> None:
-    """End when the process that asked for this worker does; a server that forked it waits for its workers."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    return work(job)
 
 
 def _use_one_thread() -> None:
@@ -219,11 +150,11 @@ def _use_one_thread() -> None:
 
 
 @contextlib.contextmanager
-def _display(names: Sequence[str]) -> Iterator[Callable[[_Numbered], None]]:
+def _display(names: Sequence[str]) -> Iterator[Show]:
     """Show one line a job on a terminal, else a plain line every half minute."""
     console = Console(stderr=True)
     if os.environ.get("REPRO_VERBOSITY") == "quiet":
-        yield lambda numbered: None
+        yield lambda number, message: None
         return
     if not console.is_terminal:
         yield _plain_display(names)
@@ -237,8 +168,7 @@ def _display(names: Sequence[str]) -> Iterator[Callable[[_Numbered], None]]:
     )
     tasks: list[TaskID] = [progress.add_task(name, total=None, line="waiting") for name in names]
 
-    def show(numbered: _Numbered) -> None:
-        number, message = numbered
+    def show(number: int, message: Message) -> None:
         total = message.epoch + message.least_epochs
         progress.update(tasks[number], total=total, completed=message.epoch, line=message.line())
 
@@ -246,11 +176,10 @@ def _display(names: Sequence[str]) -> Iterator[Callable[[_Numbered], None]]:
         yield show
 
 
-def _plain_display(names: Sequence[str]) -> Callable[[_Numbered], None]:
+def _plain_display(names: Sequence[str]) -> Show:
     shown_at: dict[int, float] = {}
 
-    def show(numbered: _Numbered) -> None:
-        number, message = numbered
+    def show(number: int, message: Message) -> None:
         now = time.monotonic()
         if now - shown_at.setdefault(number, now) >= 30 or message.least_epochs == 0:
             shown_at[number] = now

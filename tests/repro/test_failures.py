@@ -3,17 +3,12 @@
 import errno
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 
 from repro.failures import OUR_BUG, USER_ERROR, explain
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -63,41 +58,6 @@ def test_a_full_disk_is_told_as_one_whoever_met_it(full: Path, tmp_path: Path) -
 def test_a_file_that_did_not_fit_is_named(tmp_path: Path) -> None:
     error = OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "runs/model.safetensors")
     assert "writing runs/model.safetensors: free some space" in explain(error, tmp_path).sentence
-
-
-def test_a_killed_worker_is_told_as_one(tmp_path: Path) -> None:
-    with ProcessPoolExecutor(1) as pool, pytest.raises(BrokenProcessPool) as raised:
-        pool.submit(os._exit, 9).result()
-    failure = explain(raised.value, tmp_path)
-    assert failure.code == USER_ERROR
-    assert "A process of the training was killed (BrokenProcessPool)" in failure.sentence
-    assert "goes on where it stopped" in failure.sentence
-
-
-def test_so_is_the_process_that_workers_are_forked_from(tmp_path: Path) -> None:
-    """It ends while it starts, as one that is killed in the moment that a worker is wanted."""
-    (tmp_path / "deadly.py").write_text("import os\nos._exit(9)\n")
-    script = (
-        "import multiprocessing, pathlib\n"
-        "from repro.failures import explain\n"
-        "context = multiprocessing.get_context('forkserver')\n"
-        "context.set_forkserver_preload(['deadly'])\n"
-        "try:\n"
-        "    context.Process(target=print).start()\n"
-        "except Exception as error:\n"
-        "    print(explain(error, pathlib.Path('state')).sentence)\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "A process of the training was killed (" in done.stdout, done.stdout + done.stderr
-    assert not (tmp_path / "state").exists()
 
 
 def test_what_nobody_foresaw_is_a_bug_with_a_log(tmp_path: Path) -> None:
