@@ -128,8 +128,8 @@ def _words(process: psutil.Process) -> str:
 
 
 def of_one_sentence(said: str) -> bool:
-    """Return whether a failure was told without a traceback."""
-    return "Traceback" not in said and "is a bug in" not in said
+    """Return whether a failure was told without a traceback, and without a warning of Python's own."""
+    return not any(words in said for words in ("Traceback", "is a bug in", "Warning: "))
 
 
 assert os.name == "posix"

@@ -13,8 +13,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow.parquet
 import pytest
 
@@ -103,10 +105,58 @@ def test_a_cell_leaves_its_models_its_history_and_how_it_was_run(project: Layout
 
 
 @pytest.mark.slow
-def test_the_bytes_do_not_depend_on_how_many_seeds_run_at_once(project: Layout) -> None:
+def test_the_bytes_do_not_depend_on_how_many_seeds_run_at_once_nor_on_what_is_killed_beside_them(
+    project: Layout,
+) -> None:
+    """Five seeds: alone, all at once, and by two workers while each of Python's own helpers is killed once."""
+    _set(project, r"seeds: \[2023, 2024\]", "seeds: [2023, 2024, 2025, 2026, 2027]")
+    _set(project, r"max_epochs: 12", "max_epochs: 3")
+    _set(project, r"checkpoint_seconds: 10", "checkpoint_seconds: 0")
     alone = _run_cell(project)
-    _set(project, r"workers: 1", "workers: 2")
+    _set(project, r"workers: 1", "workers: 5")
     assert _run_cell(project) == alone
+    _set(project, r"workers: 5", "workers: 2")
+    for helper in ("resource_tracker import main", "forkserver import main"):
+        shutil.rmtree(project.root / "runs")
+        stage = _start_stage(project)
+        assert _wait_for_new_checkpoint(project, stage)
+        (found,) = (
+            one for one in _below(stage) if helper in " ".join(one.cmdline()) and one.ppid() == stage.pid
+        )
+        found.kill()
+        assert stage.communicate() == (None, "")
+        assert stage.returncode == 0
+        evaluate.main([CELL])
+        assert _hashes(project) == alone
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_training_is_told_in_a_sentence_and_its_seed_gone_on_with(project: Layout) -> None:
+    _set(project, r"workers: 1", "workers: 2")
+    _set(project, r"checkpoint_seconds: 10", "checkpoint_seconds: 0")
+    whole = _run_cell(project)
+    shutil.rmtree(project.root / "runs")
+    stage = _start_stage(project)
+    assert _wait_for_new_checkpoint(project, stage)
+    below = _below(stage)
+    next(one for one in below if one.ppid() != stage.pid).kill()
+    told = stage.communicate()[1]
+    assert stage.returncode == 1
+    assert re.fullmatch(rf"A process of the training was killed \({CELL} seed 202[34]\), as .*\n", told)
+    psutil.wait_procs(below, timeout=60)
+    assert not any(one.is_running() for one in below)
+    assert _run_cell(project) == whole
+
+
+def _start_stage(project: Layout) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
+    command = [sys.executable, "-m", "repro.stages.train", CELL]
+    return subprocess.Popen(command, cwd=project.root, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def _below(stage: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Return Python's helpers, which are the stage's own children, and the workers, which are theirs."""
+    return psutil.Process(stage.pid).children(recursive=True)
 
 
 @pytest.mark.slow
@@ -132,7 +182,7 @@ def test_a_run_killed_in_training_goes_on_and_ends_with_the_same_bytes(project: 
     assert _run_cell(project) == whole
 
 
-def _wait_for_new_checkpoint(project: Layout, process: subprocess.Popen[bytes]) -> bool:
+def _wait_for_new_checkpoint(project: Layout, process: subprocess.Popen[Any]) -> bool:
     """Return whether a checkpoint appeared, or changed, while the stage was still at work."""
     before = {path: path.stat().st_mtime_ns for path in project.checkpoints.rglob("*.safetensors")}
     deadline = time.monotonic() + 60
