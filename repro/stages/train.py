@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro import provenance
+from repro.errors import ReproError
 from repro.held_out import without_test
 from repro.layout import FAKES, Layout
 from repro.memory_plan import workers_for
@@ -78,6 +79,9 @@ def plan(layout: Layout, params: Params, key: str, cell: Cell, folder: Path) -> 
     knowledge = layout.knowledge(entry) if "knowledge" in read else None
     control = control_of(cell.drop, cell.text)
     inputs = [path for path in (prepared / "train.npz", prepared / "valid.npz", vectors, knowledge) if path]
+    for path in inputs:
+        if not path.is_file():
+            raise ReproError(f"{path} is missing: make it, and then the model, with `dvc repro train@{key}`.")
     data = provenance.sha256_of_json([provenance.sha256_of_file(path) for path in inputs])
     dimension = cell.changed("text").get("dimension")
     varied: dict[str, Any] = {"noise": [cell.click_noise, cell.text_noise]} if cell.is_noisy else {}

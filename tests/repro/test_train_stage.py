@@ -275,6 +275,13 @@ def test_an_unknown_cell_is_refused_with_what_there_is(project: Layout) -> None:
         train.main(["demo-lightgcn-irlrec"])
 
 
+@pytest.mark.parametrize("name", ["data/prepared/demo/valid.npz", "data/text/demo/vectors.npz"])
+def test_an_input_that_was_not_made_is_named_with_what_makes_it(project: Layout, name: str) -> None:
+    (project.root / name).unlink()
+    with pytest.raises(ReproError, match=f"{name} is missing: .* `dvc repro train@{CELL}`"):
+        train.main([CELL])
+
+
 def test_a_user_without_negatives_stops_before_training(project: Layout) -> None:
     path = project.prepared("demo") / "train.npz"
     train_split = load_interactions(path)
