@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"ruamel.yaml": "ruamel", "scikit-learn": "sklearn", "pyyaml": "yaml"}
 WITHOUT_IMPORT = {
@@ -94,3 +96,7 @@ def test_the_readmes_make_commands_exist() -> None:
 def test_the_readmes_links_lead_to_files() -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / "README.md").read_text())
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_files_of_the_longest_tests_are_there() -> None:
+    assert [name for name in LONGEST if not (ROOT / name).is_file()] == []
