@@ -232,13 +232,11 @@ def test_a_flip_anywhere_is_found_by_the_name_of_the_file(opened: Path) -> None:
     assert manifest_part(opened).differences == ()
 
 
-def test_missing_and_extra_files_are_named(opened: Path, tmp_path: Path) -> None:
+def test_missing_and_extra_files_are_named(opened: Path) -> None:
     (opened / "tables" / "main-demo.md").unlink()
     (opened / "tables" / "extra.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     found = {one.file: one.stored for one in manifest_part(opened).differences}
     assert found == {"tables/main-demo.md": "missing", "tables/extra.csv": "a file"}
-    places = {(one.file, one.stored) for one in _check(opened, tmp_path / "x.zip").differences}
-    assert {("tables/main-demo.md", "missing"), ("tables/extra.csv", "a file")} <= places
 
 
 def _flipped(content: bytes, draws: random.Random) -> bytes:
@@ -304,14 +302,18 @@ PRINTED = {
 """File → a figure in it and what is written instead."""
 
 
-def test_changed_figures_are_found_by_name_though_the_manifest_was_made_to_fit(
+def test_changed_missing_and_extra_files_are_found_by_name_though_the_manifest_was_made_to_fit(
     opened: Path, tmp_path: Path
 ) -> None:
     for name, (old, new) in PRINTED.items():
         _edit(opened / name, old, new)
+    (opened / "tables" / "ablation-demo.md").unlink()
+    (opened / "tables" / "extra.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     found = _check(opened, tmp_path / "changed.zip")
     assert next(part for part in found.parts if part.name == "files").differences == ()
-    assert {one.file for one in found.differences} == set(PRINTED)
+    others = {"tables/ablation-demo.md": "missing", "tables/extra.csv": "a file"}
+    assert {one.file for one in found.differences} == set(PRINTED) | set(others)
+    assert {one.file: one.stored for one in found.differences if one.file in others} == others
 
 
 def test_changed_evidence_is_found_through_all_that_rests_on_it(opened: Path, tmp_path: Path) -> None:
@@ -390,9 +392,9 @@ def test_without_results_the_fix_is_named(small: Layout, tmp_path: Path) -> None
 def test_cells_without_results_are_noted(evaluated: Layout, tmp_path: Path) -> None:
     root = tmp_path / "partly"
     shutil.copytree(evaluated.root, root)
-    shutil.rmtree(root / "runs" / "demo" / "pop")
-    assert made(Layout(root), tmp_path / "x.zip").bundle.left_out == ("demo-pop-base",)
-    assert load_params(root / "params.yaml").cells["demo-pop-base"].dataset == "demo"
+    shutil.rmtree(root / "runs" / "demo" / "lightgcn")
+    assert made(Layout(root), tmp_path / "x.zip").bundle.left_out == CELLS[:3]
+    assert set(CELLS[:3]) < set(load_params(root / "params.yaml").cells)
 
 
 def _member(built: Built, name: str) -> io.BytesIO:
