@@ -17,15 +17,16 @@ class Shortcuts:
     are unbiased.
 
     Attributes:
-        text_dimension: Principal components that text vectors are reduced to.
+        text_dimension: Principal components that wider text vectors are reduced to. Fewer cost accuracy:
+            docs/performance.md has what 128 and 256 of 384 columns did.
         translation_rows: Nodes a step whose translation alignment is computed; also those of the
             release's form of intent-text matching.
         matching_rows: Users, and as many items, a step whose intent-text matching is computed.
     """
 
-    text_dimension: int = 128
-    translation_rows: int = 512
-    matching_rows: int = 512
+    text_dimension: int = 384
+    translation_rows: int = 256
+    matching_rows: int = 128
 
 
 def shortcuts_of(precision: Precision) -> Shortcuts | None:

@@ -8,11 +8,12 @@ import re
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pytest
 
 from irllrec import precision, recommender
 from irllrec.precision import Shortcuts
-from irllrec.text.embeddings import load_text_vectors
+from irllrec.text.embeddings import TextVectors, load_text_vectors, read_provenance, save_text_vectors
 from irllrec.text.reduction import reduce_vectors
 from repro.analysis import read_cells
 from repro.assembly import main_table_of, pair_table_of
@@ -46,6 +47,18 @@ def _record(layout: Layout, variant: str) -> dict[str, Any]:
     path = layout.run("demo", "lightgcn", variant) / "run.json"
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return record
+
+
+def _widen_vectors(layout: Layout, columns: int) -> None:
+    """Turn the demo's text vectors into a wider space, with a little noise in every direction."""
+    path = layout.vectors("demo")
+    narrow, generator = load_text_vectors(path), np.random.default_rng(3)
+    turn = generator.normal(size=(narrow.user_intent.shape[1], columns))
+    wide = {
+        name: (rows @ turn + generator.normal(size=(len(rows), columns))).astype(np.float32)
+        for name, rows in vars(narrow).items()
+    }
+    save_text_vectors(path, TextVectors(**wide), read_provenance(path))
 
 
 def _hashes(layout: Layout, variant: str) -> dict[str, str]:
@@ -111,20 +124,19 @@ def test_control_runs_can_be_fast(small: Layout, request_: CellRequest) -> None:
 
 @pytest.mark.slow
 def test_the_bytes_of_a_fast_cell_do_not_depend_on_how_many_seeds_run_at_once(small: Layout) -> None:
-    """1,000 nodes, some 570 users a batch and text of 160 columns: every default shortcut is taken."""
+    """1,000 nodes, some 570 users a batch and text of 400 columns: every default shortcut is taken."""
     text = small.params.read_text(encoding="utf-8")
     sizes = "demo: {users: 600, items: 400, interactions: 6000, intents: 8, seed: 7}"
     text, count = re.subn(r"demo: \{users: 60,.*\}", sizes, text)
     assert count == 1
-    text = text.replace("dimension: 64}", "dimension: 160}").replace(
-        "batch_size: 128, max_epochs: 6", "batch_size: 2048, max_epochs: 3"
-    )
+    text = text.replace("batch_size: 128, max_epochs: 6", "batch_size: 2048, max_epochs: 3")
     small.params.write_text(text, encoding="utf-8")
     for stage in (generate, prepare, summarize, embed):
         stage.main(["demo"])
+    _widen_vectors(small, columns=400)
     fast = CellRequest(*ON_DEMO, precision="fast")
     _trained(small, fast)
-    assert _record(small, "irllrec-fast")["text"]["reduction"]["profile"]["dimension"] == 128
+    assert _record(small, "irllrec-fast")["text"]["reduction"]["profile"]["dimension"] == 384
     alone = _hashes(small, "irllrec-fast")
     small.params.write_text(small.params.read_text().replace("workers: 1", "workers: 2"), encoding="utf-8")
     _trained(small, fast)
