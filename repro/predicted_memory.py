@@ -9,8 +9,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from irllrec.precision import Shortcuts
-
 # Python, PyTorch and what a first step loads, with one block of scores.
 RESTING_BYTES = 400 << 20
 FLOAT = 4
@@ -30,6 +28,8 @@ TOWER_ARRAYS = 4
 READ_BYTES, REDUCED_BYTES = 8, 12
 # Rows × columns of float64 that the reduction holds beside.
 REDUCED_ROWS, REDUCED_COPIES = 1 << 16, 3
+# What `precision: fast` leaves of wider text: Shortcuts.text_dimension, which evaluating need not depend on.
+REDUCED_COLUMNS = 384
 # Propagations beside the clean one, each with edges of its own.
 MORE_PASSES = {"sgl": 2, "simgcl": 2, "dccf": 2, "autocf": 3, "kgin": 1}
 OWN_MIXTURES = frozenset({"dccf", "bigcf"})
@@ -114,7 +114,7 @@ def training_need(sizes: Sizes, model: Model, longest_list: int = STORED_LENGTH)
     """
     if model.simple:
         return Need(0, 0, _simple_bytes(sizes, model, longest_list))
-    wanted = [model.text_dimension, Shortcuts().text_dimension if model.precision == "fast" else None]
+    wanted = [model.text_dimension, REDUCED_COLUMNS if model.precision == "fast" else None]
     width = min([sizes.text, *(columns for columns in wanted if columns)])
     start = _text_start(sizes, width)
     shared = 2 * sizes.nodes * width * FLOAT if sizes.text else 0

@@ -16,6 +16,7 @@ from irllrec.recommender import Recipe, Recommender
 from irllrec.seeding import Draws, torch_stream
 from irllrec.training.loop import Progress
 from irllrec.types import Batch, Term
+from repro import predicted_memory
 from tests.contracts.test_handwritten_steps import Recorder, _cross_entropy, _info_nce, _unit
 from tests.contracts.test_recommenders import (
     CELLS,
@@ -53,6 +54,10 @@ def test_a_recipe_is_exact_unless_it_says_fast() -> None:
     assert recipe.precision == "exact"
     assert _build(recipe).objective.shortcuts is shortcuts_of("exact") is None
     assert _build(replace(recipe, precision="fast")).objective.shortcuts == Shortcuts()
+
+
+def test_memory_is_predicted_for_the_columns_that_fast_keeps() -> None:
+    assert predicted_memory.REDUCED_COLUMNS == Shortcuts().text_dimension
 
 
 @pytest.mark.parametrize(("backbone", "objective"), SHORTENED)
