@@ -57,7 +57,7 @@ def test_a_recipe_is_exact_unless_it_says_fast() -> None:
 
 
 def test_memory_is_predicted_for_the_columns_that_fast_keeps() -> None:
-    assert predicted_memory.REDUCED_COLUMNS == Shortcuts().text_dimension
+    assert Shortcuts().text_dimension == predicted_memory.REDUCED_COLUMNS
 
 
 @pytest.mark.parametrize(("backbone", "objective"), SHORTENED)
