@@ -22,6 +22,8 @@ from repro.worker_processes import run_apart
 from tests.repro import worker_jobs
 
 ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 60
+"""After which a process that should have ended is one that hangs."""
 
 
 def _run(work: Any, jobs: list[Any], workers: int = 2, **options: Any) -> list[Any]:
@@ -127,7 +129,7 @@ def test_what_python_starts_beside_workers_may_be_killed_and_nobody_hears_of_it(
     command = _start(killed, tmp_path)
     _numbers(tmp_path, command)
     (tmp_path / "go").touch()
-    said, complained = command.communicate()
+    said, complained = command.communicate(timeout=SECONDS)
     assert (command.returncode, said, complained) == (0, "[0, 1, 2, 3]\n", "")
 
 
@@ -136,7 +138,7 @@ def test_ctrl_c_leaves_no_process_and_no_words(killed: str, tmp_path: Path) -> N
     command = _start(killed, tmp_path)
     pids = _numbers(tmp_path, command)
     os.killpg(command.pid, signal.SIGINT)
-    said, complained = command.communicate()
+    said, complained = command.communicate(timeout=SECONDS)
     assert (command.returncode, said, complained) == (130, "", "")
     _wait_until_gone(pids)
     _wait_until_the_group_is_gone(command.pid)
@@ -147,7 +149,7 @@ def test_workers_end_with_the_process_that_started_them(killed: str, tmp_path: P
     command = _start(killed, tmp_path)
     pids = _numbers(tmp_path, command)
     command.kill()
-    assert command.communicate() == ("", "")
+    assert command.communicate(timeout=SECONDS) == ("", "")
     _wait_until_gone(pids)
     _wait_until_the_group_is_gone(command.pid)
 
@@ -170,20 +172,20 @@ def _start(killed: str, folder: Path) -> subprocess.Popen[str]:
 def _numbers(folder: Path, command: subprocess.Popen[str]) -> list[int]:
     """Return the numbers of the two workers once both are at work."""
     while not (folder / "started").is_file() or len((folder / "started").read_text().split()) < 2:
-        assert command.poll() is None, command.communicate()
+        assert command.poll() is None, command.communicate(timeout=SECONDS)
         time.sleep(0.02)
     return [int(word) for word in (folder / "started").read_text().split()]
 
 
 def _wait_until_gone(pids: list[int]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while any(_lives(pid) for pid in pids):
         assert time.monotonic() < deadline, "a worker outlived its command"
         time.sleep(0.02)
 
 
 def _wait_until_the_group_is_gone(group: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while any(_group_of(pid) == group and _lives(pid) for pid in psutil.pids()):
         assert time.monotonic() < deadline, "a process outlived its command"
         time.sleep(0.02)

@@ -65,6 +65,7 @@ def wait_for(job: tuple[int, str], send: Send) -> int:
 
 def main(mode: str, folder: Path) -> int:
     """Let two of four workers start, write their numbers to ``folder/started``, and wait for ``folder/go``."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in a shell's background ignores it
     started: list[int] = []
 
     def said(number: int, pid: int) -> None:
