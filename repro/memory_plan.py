@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repro.errors import ReproError
 from repro.memory import free_bytes, gibibytes, require_memory, workers_that_fit
 from repro.predicted_memory import Model, Need, Sizes, training_need
 
@@ -97,10 +95,11 @@ def advice(model: Model, sizes: Sizes, free: int) -> str:
 def prepared_sizes(prepared: Path) -> Sizes:
     """Return the sizes of a prepared data set, from the head of its training pairs."""
     from irllrec.data.storage import read_arrays
+    from irllrec.data.untrusted import npz_shapes
 
     train = prepared / "train.npz"
     users, items = (int(count) for count in read_arrays(train, "shape")["shape"])
-    return Sizes(users, items, _shape_in(train, "user")[0])
+    return Sizes(users, items, npz_shapes(train, ["user"])["user"][0])
 
 
 def _longest_list(prepared: Path) -> int:
@@ -113,24 +112,6 @@ def _longest_list(prepared: Path) -> int:
 
 def text_width(vectors: Path) -> int:
     """Return the wider of the columns of a file of text vectors."""
-    return max(_shape_in(vectors, name)[1] for name in ("user_profile", "user_intent"))
+    from irllrec.data.untrusted import npz_shapes
 
-
-def _shape_in(path: Path, name: str) -> tuple[int, ...]:
-    """Return the shape of an array of a npz file, from its head alone.
-
-    Raises:
-        ReproError: If the file or the array cannot be read.
-    """
-    import numpy as np
-
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
-            major, _ = np.lib.format.read_magic(member)
-            head = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-            shape: tuple[int, ...] = head(member)[0]
-            return shape
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ReproError(
-            f"{path} has no readable array {name!r} ({error}): make it again with `dvc repro`."
-        ) from None
+    return max(shape[1] for shape in npz_shapes(vectors, ("user_profile", "user_intent")).values())

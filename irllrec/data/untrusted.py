@@ -10,9 +10,9 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ from irllrec.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow
+
+Read = TypeVar("Read")
 
 MOST_JSON_DEPTH = 64
 LAST_CHARACTER = 0x10FFFF
@@ -108,6 +110,27 @@ def read_npz(path: Path, names: Iterable[str] = ()) -> dict[str, npt.NDArray[Any
         FileNotFoundError: If there is no file.
         DataError: If it is no npz file of plain numbers and strings, claims other sizes than it has, or lacks a name.
     """
+    return _read_npz(path, names, _array_of)
+
+
+def npz_shapes(path: Path, names: Iterable[str] = ()) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the named arrays of an npz file, or of all of them, from their headers alone.
+
+    Raises:
+        FileNotFoundError: If there is no file.
+        DataError: As :func:`read_npz`, of what the headers tell.
+    """
+
+    def shape_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[int, ...]:
+        with archive.open(info) as handle:
+            return _header_of(handle, info).shape
+
+    return _read_npz(path, names, shape_of)
+
+
+def _read_npz(
+    path: Path, names: Iterable[str], read: Callable[[zipfile.ZipFile, zipfile.ZipInfo], Read]
+) -> dict[str, Read]:
     wanted = tuple(names)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -117,7 +140,7 @@ def read_npz(path: Path, names: Iterable[str] = ()) -> dict[str, npt.NDArray[Any
                 raise DataError(
                     f"{path} lacks the array {missing[0]!r}; it holds {', '.join(members)[:200] or 'none'}."
                 )
-            return {name: _array_of(archive, members[name]) for name in (wanted or members)}
+            return {name: read(archive, members[name]) for name in (wanted or members)}
     except (FileNotFoundError, DataError):
         raise
     except (OSError, EOFError, RuntimeError, ArithmeticError, LookupError, zipfile.BadZipFile) as error:
@@ -152,21 +175,36 @@ def _members_of(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipIn
     return members
 
 
+class _Header(NamedTuple):
+    """What an array's header says: its shape, its order in memory, its type, and the bytes that follow."""
+
+    shape: tuple[int, ...]
+    column_major: bool
+    dtype: np.dtype[Any]
+    size: int
+
+
+def _header_of(handle: IO[bytes], info: zipfile.ZipInfo) -> _Header:
+    """Return the header of a member that was just opened, compared with the member's size."""
+    read_header = _HEADERS.get(np.lib.format.read_magic(handle))
+    if read_header is None:
+        raise ValueError("an array of an unknown form")
+    shape, column_major, dtype = read_header(handle)
+    if dtype.kind not in "biufUS":
+        raise ValueError(f"an array of {dtype.name if dtype.names is None else 'records'}")
+    if any(side < 0 for side in shape):
+        raise ValueError("an array with a negative side")
+    if dtype.itemsize == 0 and math.prod(shape):
+        raise ValueError("an array of values without a byte")
+    size = math.prod(shape) * dtype.itemsize
+    if size != info.file_size - handle.tell():
+        raise ValueError(f"an array that claims {size:,} bytes and has {info.file_size - handle.tell():,}")
+    return _Header(shape, column_major, dtype, size)
+
+
 def _array_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> npt.NDArray[Any]:
     with archive.open(info) as handle:
-        read_header = _HEADERS.get(np.lib.format.read_magic(handle))
-        if read_header is None:
-            raise ValueError("an array of an unknown form")
-        shape, column_major, dtype = read_header(handle)
-        if dtype.kind not in "biufUS":
-            raise ValueError(f"an array of {dtype.name if dtype.names is None else 'records'}")
-        if any(side < 0 for side in shape):
-            raise ValueError("an array with a negative side")
-        size = math.prod(shape) * dtype.itemsize
-        if size != info.file_size - handle.tell():
-            raise ValueError(
-                f"an array that claims {size:,} bytes and has {info.file_size - handle.tell():,}"
-            )
+        shape, column_major, dtype, size = _header_of(handle, info)
         content = bytearray(size)
         view, done = memoryview(content), 0
         while piece := handle.read(min(_PIECE, size - done + 1)):
@@ -176,7 +214,7 @@ def _array_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> npt.NDArray[An
             done += len(piece)
         if done < size or piece:
             raise ValueError("an array of another size than the archive says")
-    values = np.frombuffer(content, dtype=dtype) if size else np.empty(math.prod(shape), dtype=dtype)
+    values = np.frombuffer(content, dtype=dtype) if size else np.empty(0, dtype=dtype)
     if dtype.kind == "U" and size:
         signs = values.view(np.dtype("u4").newbyteorder(dtype.byteorder))
         if ((signs > LAST_CHARACTER) | ((signs >= 0xD800) & (signs <= 0xDFFF))).any():
