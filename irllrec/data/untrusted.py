@@ -194,7 +194,7 @@ def _header_of(handle: IO[bytes], info: zipfile.ZipInfo) -> _Header:
         raise ValueError(f"an array of {dtype.name if dtype.names is None else 'records'}")
     if any(side < 0 for side in shape):
         raise ValueError("an array with a negative side")
-    if dtype.itemsize == 0 and math.prod(shape):
+    if dtype.itemsize == 0 and 0 not in shape:
         raise ValueError("an array of values without a byte")
     size = math.prod(shape) * dtype.itemsize
     if size != info.file_size - handle.tell():
