@@ -22,8 +22,10 @@ NODE_ARRAYS = 8
 LAYER_ARRAYS = 2
 # Copies of node × K a layer of mixed intents: logits, shares and the gradients of both.
 MIXTURE_ARRAYS = 4
-# Copies of node × hidden units a text tower: before and after the activation, and their gradients.
-TOWER_ARRAYS = 4
+# Copies of node × hidden units a text tower: after the activation, and the gradients before and after it.
+TOWER_ARRAYS = 3
+# Copies of batch × negatives × dim where a pair has many negatives: rows, products and their gradients.
+SAMPLED_ARRAYS = 4
 # Bytes an entry of a text vector while its file is read (all four arrays), and while one is reduced.
 READ_BYTES, REDUCED_BYTES = 8, 12
 # Rows × columns of float64 that the reduction holds beside.
@@ -134,7 +136,7 @@ def _graph_bytes(sizes: Sizes, model: Model) -> int:
         mixed = layers if model.backbone == "dccf" else 1
         node += FLOAT * int(model.settings["backbone.intents"]) * MIXTURE_ARRAYS * mixed
     # Scores of one block for the negatives of a batch.
-    sampled = triples * model.batch_size * model.embedding_size * TOWER_ARRAYS
+    sampled = triples * model.batch_size * model.embedding_size * SAMPLED_ARRAYS
     return sizes.pairs * (PAIR_BYTES + EDGE_BYTES * passes + triples) + sizes.nodes * node + sampled
 
 

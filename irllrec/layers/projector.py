@@ -42,5 +42,7 @@ class Projector(nn.Module):
 
     def forward(self, rows: Float[Tensor, "row input"]) -> Float[Tensor, "row output"]:
         """Return the projected rows."""
-        projected: Tensor = self.output(nn.functional.leaky_relu(self.hidden(rows), negative_slope=0.01))
+        hidden = self.hidden(rows)
+        # In place: its gradient can be formed from its result, so the input need not be kept.
+        projected: Tensor = self.output(nn.functional.leaky_relu(hidden, negative_slope=0.01, inplace=True))
         return projected
