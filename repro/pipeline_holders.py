@@ -43,6 +43,21 @@ def refuse_living_pipeline(layout: Layout) -> None:
         raise ReproError(living)
 
 
+def damaged_record(layout: Layout) -> Path | None:
+    """Return the path of DVC's record if a killed DVC left a part of it, on which plain ``dvc`` stops."""
+    folder = layout.root / ".dvc" / "tmp"
+    path = folder / "rwlock"
+    if not path.is_file():
+        return None
+    with contextlib.suppress(OSError), _guarded(folder / "rwlock.lock") as guarded:
+        try:
+            if guarded:
+                json.loads(path.read_bytes())
+        except ValueError:
+            return path
+    return None
+
+
 def _entries(path: Path) -> list[tuple[str, int]]:
     """Return (path, process number) of the record; none where it is no record."""
     try:

@@ -9,13 +9,14 @@ from repro.diagnosis.findings import Finding, problem
 from repro.engine import stale_stages
 from repro.errors import ReproError
 from repro.layout import Layout
+from repro.pipeline_holders import damaged_record
 from repro.shortened import first_few
 
 _SHOWN = 5
 
 
 def checkout(layout: Layout, *, quick: bool) -> Iterator[Finding]:
-    """Yield who holds the lock, the stages that are out of date and the logs of unexpected errors.
+    """Yield who holds the lock, what a killed DVC left, stages out of date, and logs of unexpected errors.
 
     Args:
         layout: The checkout.
@@ -26,6 +27,13 @@ def checkout(layout: Layout, *, quick: bool) -> Iterator[Finding]:
         yield Finding("lock", "free")
     else:
         yield Finding("lock", record.sentence(layout.root), f"wait for it, or stop it{record.how_to_stop()}")
+    damaged = damaged_record(layout)
+    if damaged is not None:
+        yield problem(
+            "DVC's record",
+            f"{damaged.relative_to(layout.root)} is half-written: DVC was killed, and plain `dvc` stops at it",
+            f"rm {damaged.relative_to(layout.root)}; `repro` commands that run the pipeline do it themselves",
+        )
     if not quick:
         yield _grid(layout)
     yield _logs(layout)

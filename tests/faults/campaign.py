@@ -20,6 +20,9 @@ from tests.faults.servers import Servers
 DONE = "exists already: "
 """What fetch and import say where the kill came after all was done; the bytes tell whether it was."""
 
+OWN_RECORD = "Unable to read RWLock-file '.dvc/tmp/rwlock'"
+"""What plain DVC says of the half record that plain DVC left; `repro doctor` names the file to remove."""
+
 KILLS = (1, 2, 3)
 """How often a command is killed, drawn for each trial, before it is left to end."""
 
@@ -36,6 +39,7 @@ class Trial:
         moments: Of each kill, in parts of the undisturbed duration.
         losses: What was half-written, orphaned, told with a traceback, or could not be run again.
         differences: What differs from an undisturbed run after the re-run.
+        by_hand: What had to be done by hand before the re-run could begin.
     """
 
     command: str
@@ -45,6 +49,7 @@ class Trial:
     moments: list[float] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
+    by_hand: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,10 @@ class Campaign:
                 trial.losses.append(f"not one sentence: {killed.said[-1500:]}")
             trial.losses.extend(half_written(root, [undisturbed.before, undisturbed.after]))
         again = run(root, *self.words(command))
+        if command.words[0] == "dvc" and OWN_RECORD in again.stderr:
+            (root / ".dvc" / "tmp" / "rwlock").unlink()
+            trial.by_hand.append("rm .dvc/tmp/rwlock")
+            again = run(root, *self.words(command))
         if not (again.returncode == 0 or DONE in again.stderr) or not of_one_sentence(again.stderr):
             trial.losses.append(f"the re-run ended with {again.returncode}: {again.stderr[-1500:]}")
         trial.differences.extend(differences(snapshot(root), undisturbed.after))

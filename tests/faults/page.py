@@ -31,17 +31,18 @@ def write_page(path: Path, trials: Sequence[Trial], others: Sequence[Other]) -> 
 
 
 def kills_table(trials: Sequence[Trial]) -> str:
-    """Return kills, losses and differences of each command."""
+    """Return kills, steps done by hand, losses and differences of each command."""
     rows = [
-        "| command | kills | all of it | the command alone | a process below | losses | differences |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| command | kills | all of it | the command alone | a process below | by hand | losses | differences |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    total = [0] * 6
+    total = [0] * 7
     for command in ALL:
         of = [trial for trial in trials if trial.command == command.name]
         kinds = Counter(kind for trial in of for kind in trial.kinds)
         figures = [sum(trial.kills for trial in of), kinds["group"], kinds["leader"], kinds["below"]]
-        figures += [sum(bool(trial.losses) for trial in of), sum(bool(trial.differences) for trial in of)]
+        counted = ("by_hand", "losses", "differences")
+        figures += [sum(bool(getattr(trial, found)) for trial in of) for found in counted]
         total = [one + more for one, more in zip(total, figures, strict=True)]
         rows.append(f"| `{command.name}` | {' | '.join(map(str, figures))} |")
     rows.append(f"| **all** | {' | '.join(f'**{figure}**' for figure in total)} |")

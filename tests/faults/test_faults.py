@@ -91,7 +91,7 @@ def test_trials_are_spread_evenly_and_numbered_for_each_command() -> None:
 
 def test_a_record_is_read_as_it_was_written_and_the_page_holds_its_figures(tmp_path: Path) -> None:
     trials = [
-        Trial("dvc repro", 2, ["group", "leader"], ["stage train", "DVC"], [0.1, 0.9]),
+        Trial("dvc repro", 2, ["group", "leader"], ["stage train", "DVC"], [0.1, 0.9], by_hand=["rm x"]),
         Trial("repro bundle", 1, ["below"], ["DVC"], [0.5], ["x is half-written"], []),
     ]
     for trial in trials:
@@ -101,8 +101,8 @@ def test_a_record_is_read_as_it_was_written_and_the_page_holds_its_figures(tmp_p
     page.write_text(f"before\n{BEGIN}\nfigures of long ago\n{END}\nafter\n")
     write_page(page, trials, [Other("disk full", "dvc repro", "The disk is full: a|b.")])
     text = page.read_text()
-    assert "| `dvc repro` | 2 | 1 | 1 | 0 | 0 | 0 |" in text
-    assert "| **all** | **3** | **1** | **1** | **1** | **1** | **0** |" in text
+    assert "| `dvc repro` | 2 | 1 | 1 | 0 | 1 | 0 | 0 |" in text
+    assert "| **all** | **3** | **1** | **1** | **1** | **1** | **1** | **0** |" in text
     assert "At work when the kill came: DVC 2, stage train 1. In 1 trials the re-run was killed too." in text
     assert "The disk is full: a\\|b." in text
     assert "long ago" not in text

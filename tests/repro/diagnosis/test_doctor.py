@@ -70,6 +70,22 @@ def test_who_writes_here_is_said(small: Layout, capsys: pytest.CaptureFixture[st
     assert findings(capsys, "--quick")[1]["lock"]["found"] == "free"
 
 
+@pytest.mark.parametrize("content", ["", '{"write": {"trai'])
+def test_the_half_record_of_a_killed_dvc_is_named_with_what_removes_it(
+    small: Layout, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    record = small.root / ".dvc" / "tmp" / "rwlock"
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text('{"write": {}, "read": {}}')
+    assert "DVC's record" not in findings(capsys, "--quick")[1]
+
+    record.write_text(content)
+    code, rows = findings(capsys, "--quick")
+
+    assert code == 1
+    assert rows["DVC's record"]["fix"].startswith("rm .dvc/tmp/rwlock")
+
+
 def test_the_log_of_a_bug_is_pointed_at(small: Layout, capsys: pytest.CaptureFixture[str]) -> None:
     (small.state / "logs").mkdir(parents=True)
     (small.state / "logs" / "bug-20260101-000000-1.txt").write_text("Traceback")
