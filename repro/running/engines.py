@@ -21,6 +21,7 @@ ENDING_SECONDS = 30.0
 """How long lanes may take to end their stages: more than :data:`repro.running.guard.GRACE_SECONDS`."""
 
 _RETRIES = 100
+_SILENCE = "import os; os.dup2(os.open(os.devnull, os.O_WRONLY), 2); "
 _POSTED_BY_VALUE = ("repro.running.board", "repro.running.workplace", "repro.running.worker")
 
 
@@ -103,11 +104,37 @@ def start(engine: str, board: Board, jobs: int, share: Share, address: str | Non
         ReproError: If Ray is not installed or cannot be reached, or the cluster is too small.
     """
     if engine == "local":
-        from repro.running.worker import end_with_command
-
-        options = {"initializer": end_with_command, "initargs": (os.getpid(),)}
+        silence_helper()
+        options = {"initializer": _make_ready, "initargs": (os.getpid(),)}
         return Lanes(board, jobs, "loky", options, board, _end_loky)
     return _start_ray(board, jobs, share, address)
+
+
+def _make_ready(command: int) -> None:
+    """Prepare a worker of loky that the process ``command`` started."""
+    from repro.running.worker import end_with_command
+
+    silence_helper()
+    end_with_command(command)
+
+
+def silence_helper() -> None:
+    """Let the helper process in which loky counts what has a name start with nowhere to print.
+
+    If it is killed, loky starts another one, which is told to forget names that it never heard of and prints a
+    traceback for each, though nothing is lost.
+    """
+    from joblib.externals.loky.backend import resource_tracker
+
+    warnings.filterwarnings("ignore", "resource_tracker: process died", UserWarning)
+    spawn = resource_tracker.spawnv_passfds
+    if spawn.__module__ == __name__:
+        return
+
+    def spawn_silent(path: str, words: list[str], kept: list[int]) -> Any:
+        return spawn(path, [*words[:-1], _SILENCE + words[-1]], kept)
+
+    resource_tracker.spawnv_passfds = spawn_silent
 
 
 def _end_loky() -> None:
