@@ -1,4 +1,4 @@
-"""What killed commands leave behind: temporary files that nobody reads, and data moved aside for a moment."""
+"""What killed commands leave behind: files and folders that nobody reads, and data moved aside for a moment."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def clear_leftovers(layout: Layout) -> None:
     A data set that was being replaced goes back to its place. Reports, figures and archives are also
     written by commands that take no lock, so their temporary files are removed an hour later.
     """
+    clear_running(layout)
     with contextlib.suppress(OSError):
         _put_back(layout.root / "data" / "raw")
         for path in _temporary(layout.root / "data" / "raw"):
@@ -31,6 +32,13 @@ def clear_leftovers(layout: Layout) -> None:
             for path in _temporary(folder):
                 if _is_old(path):
                     _remove(path)
+
+
+def clear_running(layout: Layout) -> None:
+    """Remove boards and work folders of `repro run`; the caller holds the checkout's lock, so they are nobody's."""
+    running = layout.state / "running"
+    for left in (*running.glob("board-*"), *running.glob("cells/*")):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _put_back(folder: Path) -> None:

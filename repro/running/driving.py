@@ -16,6 +16,7 @@ from irllrec.data.storage import write_text
 from repro.errors import ReproError
 from repro.failures import DONE, OUR_BUG, USER_ERROR
 from repro.layout import Layout
+from repro.leftovers import clear_running
 from repro.processes import handling
 from repro.running import engines
 from repro.running.board import ATTEMPTS, Board, Record
@@ -86,20 +87,13 @@ def run_cells(layout: Layout, params: Params, pipeline: Pipeline, order: Order, 
         ReproError: If lanes cannot be started, or all of them were killed again and again.
     """
     sender = Sender(layout, order.share)
-    running = layout.state / "running"
-    _remove(running)  # what a command left that was killed
-    board = Board(str(running / f"board-{sender.run}"))
+    clear_running(layout)
+    board = Board(str(layout.state / "running" / f"board-{sender.run}"))
     try:
         drive = _Drive(layout, params, pipeline, order, pace, sender, board)
         return drive.run()
     finally:
-        _remove(running)
-
-
-def _remove(running: Path) -> None:
-    """Remove boards and work folders; the caller holds the checkout's lock, so they are nobody's."""
-    for left in (*running.glob("board-*"), *running.glob("cells/*")):
-        shutil.rmtree(left, ignore_errors=True)
+        clear_running(layout)
 
 
 class _Drive:

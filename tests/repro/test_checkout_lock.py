@@ -330,11 +330,22 @@ def test_what_killed_commands_left_is_removed_and_data_moved_aside_come_back(che
     for path in (fresh, stale, checkout.root / ".params.yaml.abcd1234.tmp"):
         path.write_text("half")
     os.utime(stale, (0, 0))
+    running = checkout.state / "running"
+    for name in (
+        "board-host-1-ab/lanes/000.json",
+        "cells/demo-pop-base/params.yaml",
+        "locks/demo-pop-base.lock",
+    ):
+        (running / name).parent.mkdir(parents=True)
+        (running / name).write_text("")
     clear_leftovers(checkout)
     assert (raw / "shop" / "interactions.parquet").read_text() == aside.name
     assert sorted(path.name for path in raw.iterdir()) == [".other.partial", "shop"]
     assert [path.name for path in results.iterdir()] == [fresh.name]
     assert not list(checkout.root.glob(".params*"))
+    assert [str(path.relative_to(running)) for path in running.rglob("*") if path.is_file()] == [
+        "locks/demo-pop-base.lock"
+    ]
 
 
 def test_reading_is_not_refused_while_another_writes(pipeline: Layout) -> None:
