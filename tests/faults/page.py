@@ -13,10 +13,11 @@ from tests.faults.comparing import MAY_DIFFER
 from tests.faults.disturbances import Other
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+OTHERS_HEAD = "| fault | command | what it said | afterwards |"
 
 
 def write_page(path: Path, trials: Sequence[Trial], others: Sequence[Other]) -> None:
-    """Put the figures into the page.
+    """Put the figures into the page; where no other faults were tried, the page keeps what it says of them.
 
     Raises:
         ValueError: If the page has not the two markers.
@@ -26,7 +27,9 @@ def write_page(path: Path, trials: Sequence[Trial], others: Sequence[Other]) -> 
     _, end, tail = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{path}: {BEGIN} or {END} is missing")
-    parts = [kills_table(trials), hits_sentence(trials), others_table(others), reasons_table()]
+    earlier = [part for part in rest.split("\n\n") if part.startswith(OTHERS_HEAD)]
+    faults = others_table(others) or "\n\n".join(earlier)
+    parts = [kills_table(trials), hits_sentence(trials), faults, reasons_table()]
     write_text(path, "\n\n".join([head + BEGIN, *filter(None, parts), END + tail]))
 
 
@@ -61,7 +64,7 @@ def others_table(others: Sequence[Other]) -> str:
     """Return what came of the other faults; empty where none was tried."""
     if not others:
         return ""
-    rows = ["| fault | command | what it said | afterwards |", "|---|---|---|---|"]
+    rows = [OTHERS_HEAD, "|---|---|---|---|"]
     for other in others:
         outcome = "same bytes" if not other.trouble else "; ".join(other.trouble)[:300]
         outcome = f"skipped: {other.skipped}" if other.skipped else outcome

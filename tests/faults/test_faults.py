@@ -108,6 +108,10 @@ def test_a_record_is_read_as_it_was_written_and_the_page_holds_its_figures(tmp_p
     assert "long ago" not in text
     assert text.startswith("before\n")
     assert text.endswith("after\n")
+    write_page(page, trials[:1], [])  # kills only: what the page says of the other faults stays
+    without_others = page.read_text()
+    assert "| **all** | **2** |" in without_others
+    assert "The disk is full: a\\|b." in without_others
     page.write_text("no markers")
     with pytest.raises(ValueError, match="is missing"):
         write_page(page, trials, [])
