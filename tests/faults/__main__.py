@@ -33,7 +33,9 @@ def main() -> int:
     if asked.folder:
         asked.folder.mkdir(parents=True, exist_ok=True)
         if any(asked.folder.iterdir()):
-            parser.error(f"--folder {asked.folder} is not empty: name a new one; --record keeps what was tried")
+            parser.error(
+                f"--folder {asked.folder} is not empty: name a new one; --record keeps what was tried"
+            )
     place = nullcontext(str(asked.folder)) if asked.folder else tempfile.TemporaryDirectory()
     with place as name, Servers(Path(name) / "mirror") as servers:
         starts = make_starts(Path(name), servers, {command.start for command in commands})
