@@ -16,7 +16,7 @@ from rich.text import Text
 from repro.durations import spoken
 from repro.printing import one_line
 from repro.remarks import remark
-from repro.running.pace import Pace
+from repro.running.pace import Left, Pace
 from repro.stages.entry import VERBOSITY
 
 PLAIN_EVERY_SECONDS = 30.0
@@ -59,10 +59,10 @@ class Display:
         else:
             remark(sentence)
 
-    def finished(self, key: str, seconds: float, host: str, left: float | None) -> None:
+    def finished(self, key: str, seconds: float, host: str, left: Left | None) -> None:
         """Say that a cell is done."""
         self._done += 1
-        rest = f", about {spoken(left)} left" if left and left >= 1 and self._done < self._count else ""
+        rest = f", {left} left" if left and left.seconds >= 1 and self._done < self._count else ""
         self.say(f"{key}: done in {spoken(seconds)} on {host} ({self._done} of {self._count}{rest})")
 
     def failed(self, key: str) -> None:
@@ -70,7 +70,7 @@ class Display:
         self._failed += 1
         self.say(f"{key}: failed; the others go on")
 
-    def show(self, lanes: Mapping[int, Mapping[str, Any]], left: float | None) -> None:
+    def show(self, lanes: Mapping[int, Mapping[str, Any]], left: Left | None) -> None:
         """Show what lanes do now."""
         if self._quiet:
             return
@@ -82,7 +82,8 @@ class Display:
             key = lane.get("key")
             if key and now - self._shown.setdefault(key, float(lane["since"])) >= PLAIN_EVERY_SECONDS:
                 self._shown[key] = now
-                remark(" · ".join((f"worker {number + 1}", *self._words(lane, now))))
+                words = (f"worker {number + 1}", *self._words(lane, now))
+                remark(" · ".join(filter(None, words)))
 
     def _is_terminal(self) -> bool:
         return self._console.is_terminal and not self._quiet
@@ -96,7 +97,7 @@ class Display:
         shown = "" if line.startswith("→") else line.removeprefix(f"{lane['key']} ")
         return str(lane["key"]), f"{step} {spoken(spent)}{of}", shown
 
-    def _table(self, lanes: Mapping[int, Mapping[str, Any]], left: float | None) -> Table:
+    def _table(self, lanes: Mapping[int, Mapping[str, Any]], left: Left | None) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), expand=True, show_header=False)
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=3)
@@ -108,7 +109,7 @@ class Display:
             host = f"{number + 1} {lane.get('host', '')}".strip()
             table.add_row(Text(host, style="dim"), *(Text(word) for word in words))
         failed = f", {self._failed} failed" if self._failed else ""
-        rest = f" · about {spoken(left)} left" if left and left >= 1 else ""
+        rest = f" · {left} left" if left and left.seconds >= 1 else ""
         whole = Table.grid()
         whole.add_row(table)
         whole.add_row(Text(f"{self._done} of {self._count} cells done{failed}{rest}", style="bold"))

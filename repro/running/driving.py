@@ -23,7 +23,7 @@ from repro.running.board import ATTEMPTS, Board, Record
 from repro.running.checking import Origin, check_arrived, check_readable, install
 from repro.running.display import Display
 from repro.running.jobs import Sender, Share
-from repro.running.pace import Pace, longest_first
+from repro.running.pace import Left, Pace, longest_first
 from repro.running.pipeline import ChangedInputsError, Inputs, Pipeline
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ class _Drive:
                 display.say(f"{key}: {deaths[-1]}; attempt {len(deaths) + 1} of {ATTEMPTS} on {lane['host']}")
         display.show(lanes, self._left(lanes))
 
-    def _left(self, lanes: Mapping[int, Mapping[str, Any]]) -> float | None:
+    def _left(self, lanes: Mapping[int, Mapping[str, Any]]) -> Left | None:
         now = time.time()
         at_work = {
             lane["key"]: now - float(lane["since"])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING
 
+from repro.durations import spoken
 from repro.layout import Layout
 
 if TYPE_CHECKING:
@@ -17,21 +20,41 @@ OVERHEAD_SECONDS = 8.0
 """Of a cell beside its training: starting Python and PyTorch twice, and the evaluation."""
 
 
+@dataclass(frozen=True)
+class Left:
+    """How long the rest takes.
+
+    Attributes:
+        seconds: Of all cells whose length is known.
+        is_all: Whether those are all; else it takes longer.
+    """
+
+    seconds: float
+    is_all: bool
+
+    def __str__(self) -> str:
+        """Return it as people say it."""
+        return f"{'about' if self.is_all else 'at least'} {spoken(self.seconds)}"
+
+
 @dataclass
 class Pace:
     """Expected seconds of cells on one worker, None where nothing like it was trained here.
 
     Attributes:
         expected: Seconds by cell.
+        kinds: Data set and objective by cell: cells of one kind take about as long.
     """
 
     expected: Mapping[str, float | None]
+    kinds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     _ratios: list[float] = field(default_factory=list)
-    _taken: list[float] = field(default_factory=list)
+    _taken: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def note(self, key: str, seconds: float) -> None:
         """Take over how long a finished cell took."""
-        self._taken.append(seconds)
+        if key in self.kinds:
+            self._taken[self.kinds[key]].append(seconds)
         before = self.expected.get(key)
         if before:
             self._ratios.append(seconds / before)
@@ -40,11 +63,12 @@ class Pace:
         """Return about how long a cell takes, by what is known so far."""
         before = self.expected.get(key)
         if before is not None:
-            return before * (sum(self._ratios) / len(self._ratios) if self._ratios else 1.0)
-        return sum(self._taken) / len(self._taken) if self._taken else None
+            return before * (mean(self._ratios) if self._ratios else 1.0)
+        taken = self._taken.get(self.kinds[key]) if key in self.kinds else None
+        return mean(taken) if taken else None
 
-    def left(self, waiting: Sequence[str], running: Mapping[str, float], jobs: int) -> float | None:
-        """Return about how long the rest takes.
+    def left(self, waiting: Sequence[str], running: Mapping[str, float], jobs: int) -> Left | None:
+        """Return about how long the rest takes, None where nothing of it is known.
 
         Args:
             waiting: Cells that no lane has taken.
@@ -52,27 +76,24 @@ class Pace:
             jobs: How many lanes there are.
         """
         lengths = {key: self.of(key) for key in (*waiting, *running)}
-        if any(length is None for length in lengths.values()):
+        rest = [
+            max(length - running.get(key, 0.0), 0.0) for key, length in lengths.items() if length is not None
+        ]
+        if lengths and not rest:
             return None
-        rest = [max((lengths[key] or 0.0) - running.get(key, 0.0), 0.0) for key in lengths]
-        return max(sum(rest) / jobs, max(rest, default=0.0))
+        return Left(max(sum(rest) / jobs, max(rest, default=0.0)), len(rest) == len(lengths))
 
 
 def earlier_pace(layout: Layout, params: Params, keys: Sequence[str], threads: int) -> Pace:
     """Return the pace of cells by their last training here, else by others of the data set and objective."""
     costs = {key: _cost(layout.timings(key), threads) for key in params.cells}
+    kinds = {key: (cell.dataset, cell.objective) for key, cell in params.cells.items()}
     expected: dict[str, float | None] = {}
     for key in keys:
-        cell = params.cells[key]
-        like = [
-            cost
-            for other, cost in costs.items()
-            if cost is not None
-            and (params.cells[other].dataset, params.cells[other].objective) == (cell.dataset, cell.objective)
-        ]
+        like = [cost for other, cost in costs.items() if cost is not None and kinds[other] == kinds[key]]
         own = costs[key]
-        expected[key] = own if own is not None else (sum(like) / len(like) if like else None)
-    return Pace(expected)
+        expected[key] = own if own is not None else (mean(like) if like else None)
+    return Pace(expected, kinds)
 
 
 def longest_first(pace: Pace, keys: Sequence[str]) -> list[str]:

@@ -166,7 +166,7 @@ def _order(params: Params, steps: Mapping[str, Sequence[str]], wish: Wish) -> Or
 def announcement(order: Order, pace: Pace) -> str:
     """Return what will run, how, and about how long."""
     left = pace.left(list(order.steps), {}, order.jobs)
-    time_left = "the time is not known yet" if left is None else f"about {spoken(left)}"
+    time_left = "the time is not known yet" if left is None else str(left)
     jobs, threads = order.jobs, order.share.threads
     where = "of a Ray cluster" if order.engine == "ray" else "on this machine"
     gpus = f", {len(order.share.gpus)} GPU(s) in turn" if order.share.gpus else ""

@@ -5,7 +5,7 @@ import pytest
 from repro.errors import ReproError
 from repro.layout import Layout
 from repro.params import Params, load_params
-from repro.running.pace import Pace, longest_first
+from repro.running.pace import Left, Pace, longest_first
 from repro.running.planning import (
     Selection,
     job_count,
@@ -125,15 +125,25 @@ def test_the_longest_cell_is_started_first_after_those_nobody_knows() -> None:
 def test_what_is_left_follows_the_pace_of_this_machine_and_never_less_than_the_longest_cell() -> None:
     """10 s expected, 20 s taken: everything takes twice as long; 180 s on one of two lanes is 180 s, not 100."""
     pace = Pace({"first": 10.0, "short": 10.0, "long": 90.0})
-    assert pace.left(["short", "long"], {}, 2) == 90.0
+    assert pace.left(["short", "long"], {}, 2) == Left(90.0, is_all=True)
     pace.note("first", 20.0)
-    assert pace.left(["short", "long"], {}, 2) == 180.0
-    assert pace.left(["short"], {"long": 150.0}, 2) == 30.0
-    assert pace.left([], {}, 2) == 0.0
+    assert pace.left(["short", "long"], {}, 2) == Left(180.0, is_all=True)
+    assert pace.left(["short"], {"long": 150.0}, 2) == Left(30.0, is_all=True)
+    assert pace.left([], {}, 2) == Left(0.0, is_all=True)
 
 
 def test_what_is_left_is_not_known_before_anything_like_it_was_trained() -> None:
-    pace = Pace({"new": None, "other": None})
+    base, full = ("shop", "base"), ("shop", "irllrec")
+    pace = Pace(dict.fromkeys(("other", "new", "dear")), {"other": base, "new": base, "dear": full})
     assert pace.left(["new"], {}, 1) is None
     pace.note("other", 12.0)
-    assert pace.left(["new"], {}, 1) == 12.0
+    assert pace.left(["new"], {}, 1) == Left(12.0, is_all=True)
+    assert pace.left(["dear"], {}, 1) is None
+
+
+def test_what_is_left_is_at_least_what_is_known_where_nothing_like_a_cell_was_trained() -> None:
+    pace = Pace({"short": 10.0, "dear": None}, {"short": ("shop", "base"), "dear": ("shop", "irllrec")})
+    assert str(pace.left(["short", "dear"], {}, 1)) == "at least 10 s"
+    assert str(pace.left(["short"], {"dear": 500.0}, 1)) == "at least 10 s"
+    pace.note("dear", 600.0)
+    assert str(pace.left(["short"], {}, 1)) == "about 10 s"
