@@ -4,7 +4,6 @@
 #define IRLLREC_VECTORS_H
 
 #include <stdint.h>
-#include <string.h>
 
 #if defined(__AVX512F__)
 #define LANES 16
@@ -14,16 +13,12 @@
 #define ROWS 4
 #endif
 
-typedef float vec __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4)));
 
-static inline vec load(const float *from)
-{
-    vec value;
-    memcpy(&value, from, sizeof value);
-    return value;
-}
+/* One move. memcpy() became two halves by way of the stack, whose reading in one piece waits for both. */
+static inline vec load(const float *from) { return *(const vec *)from; }
 
-static inline void store(float *to, vec value) { memcpy(to, &value, sizeof value); }
+static inline void store(float *to, vec value) { *(vec *)to = value; }
 
 #endif
