@@ -23,10 +23,17 @@ from repro.processes import wait_and_pass_signals
 from repro.remarks import remark
 from repro.stages.entry import FAILURE_FILE, VERBOSITY, quiet_threads
 from repro.text_views import text_entry
-from repro.workload import Work, estimate, read_by, with_memory
+from repro.workload import Work, concerning, estimate, read_by, with_memory
 
 if TYPE_CHECKING:
     from repro.params import Cell, Params
+
+FEW_TARGETS = 6
+"""Up to so many stages DVC is asked about by name; above that, asking about all it knows is quicker.
+
+It reads dvc.yaml and dvc.lock anew for every name: 47 stages of 140 took 30.5 s by name and 4.8 s without names
+(DVC 3.67.1, with libyaml; without it 73.6 and 9.6 s).
+"""
 
 
 def bring_up_to_date(
@@ -58,15 +65,14 @@ def bring_up_to_date(
     cells = _cells(layout, params, keys, run=run)
     require_raw_data(layout, params, sorted({cell.dataset for cell in cells.values()}))
     require_text_sources(layout, params, cells)
-    targets = _targets(params, cells, tables=tables)
-    work = estimate(layout, params, cells, stale_stages(layout, targets), tables=tables)
+    work = estimate(layout, params, cells, stale_for(layout, params, cells, tables=tables), tables=tables)
     if not work.stages:
         return work
     if not run:
         raise ReproError(f"Not up to date: {', '.join(work.stages)}: run the same command without --no-run.")
     work = with_memory(layout, params, cells, work)
     say(work.sentence())
-    reproduce(layout, targets)
+    reproduce(layout, _targets(params, cells, work.stages, tables=tables))
     return work
 
 
@@ -97,6 +103,19 @@ def _bring_data_up_to_date(layout: Layout, stages: Sequence[str]) -> None:
     if stale:
         remark(f"First the data, through DVC: {', '.join(sorted(stale))}.")
         reproduce(layout, targets)
+
+
+def stale_for(
+    layout: Layout, params: Params, cells: Mapping[str, Cell], *, tables: bool = False
+) -> list[str]:
+    """Return the stages that DVC would run for ``cells``, and for the tables of their data sets.
+
+    Raises:
+        ReproError: As :func:`stale_stages`.
+    """
+    if tables or len(cells) > FEW_TARGETS:
+        return concerning(stale_stages(layout), params, cells, tables=tables)
+    return stale_stages(layout, [f"evaluate@{key}" for key in cells])
 
 
 def stale_stages(layout: Layout, targets: Sequence[str] = ()) -> list[str]:
@@ -256,14 +275,15 @@ def _cells(layout: Layout, params: Params, keys: Sequence[str], *, run: bool) ->
     return {key: params.cells[key] for key in dict.fromkeys(keys)}
 
 
-def _targets(params: Params, cells: dict[str, Cell], *, tables: bool) -> list[str]:
-    targets = [f"evaluate@{key}" for key in cells]
-    if tables:
-        datasets = dict.fromkeys(cell.dataset for cell in cells.values())
-        # No cell of the grid may read it, but `dvc repro` would still have it to do.
-        targets += [f"relate@{name}" for name, text in params.text.items() if text.dataset in datasets]
-        targets += [f"{stage}@{name}" for name in datasets for stage in ("compare", "tabulate")]
-    return targets
+def _targets(params: Params, cells: Mapping[str, Cell], stages: Sequence[str], *, tables: bool) -> list[str]:
+    """Return what to name to ``dvc repro`` so that ``stages`` run; each name costs DVC a look at all of its files."""
+    if not tables:
+        every = [f"evaluate@{key}" for key in cells]
+        return [stage for stage in every if stage in stages] or every
+    datasets = dict.fromkeys(cell.dataset for cell in cells.values())
+    # No cell of the grid may read it, but `dvc repro` would still have it to do.
+    relate = [f"relate@{name}" for name, text in params.text.items() if text.dataset in datasets]
+    return relate + [f"{stage}@{name}" for name in datasets for stage in ("compare", "tabulate")]
 
 
 def _environment(layout: Layout) -> dict[str, str]:

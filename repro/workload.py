@@ -78,6 +78,33 @@ def estimate(
     return Work(tuple(stages), None if seconds is None else seconds + overhead)
 
 
+def concerning(
+    stale: Sequence[str], params: Params, cells: Mapping[str, Cell], *, tables: bool = False
+) -> list[str]:
+    """Return those of the whole pipeline's ``stale`` stages that DVC would run for ``cells``.
+
+    Args:
+        stale: Names of stages, and of DVC's files of raw data.
+        params: The content of params.yaml.
+        cells: The cells by key.
+        tables: Whether the tables of their data sets are wanted too, which read all cells of those.
+    """
+    datasets = {cell.dataset for cell in cells.values()}
+    entries = {name: [key for key, text in params.text.items() if text.dataset == name] for name in datasets}
+    read_cells = {key: cell for key, cell in params.cells.items() if key in cells or tables}
+    read_cells = {key: cell for key, cell in read_cells.items() if cell.dataset in datasets}
+    read = {stage for cell in read_cells.values() for stage in read_by(cell)}
+    wanted = {f"{step}@{key}" for key in read_cells for step in _PER_CELL}
+    if tables:
+        read |= {f"relate@{entry}" for several in entries.values() for entry in several}
+        wanted |= {f"{step}@{name}" for name in datasets for step in ("compare", "tabulate")}
+    for name in datasets:
+        wanted |= _data_stages(params, name, entries[name], read).keys()
+    wanted |= {_CODE + stage.partition("@")[0] for stage in wanted}
+    raw = {f"{name}.dvc" for name in datasets}
+    return [stage for stage in stale if stage in wanted or Path(stage).name in raw]
+
+
 def with_memory(layout: Layout, params: Params, cells: Mapping[str, Cell], work: Work) -> Work:
     """Return the work with its expected peak of memory, None where sizes are not known yet.
 

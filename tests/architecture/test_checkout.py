@@ -17,6 +17,7 @@ WITHOUT_IMPORT = {
     "dvc": "started as a command",
     "ollama": "the summarizer through a local server, named in the design",
     "pandas": "statsmodels needs it",
+    "ruamel.yaml.clib": "reads DVC's files in C, through ruamel.yaml",
     "httpx": "downloads and the client of the local server",
 }
 
