@@ -26,10 +26,10 @@ MIXTURE_ARRAYS = 4
 TOWER_ARRAYS = 3
 # Copies of batch × negatives × dim where a pair has many negatives: rows, products and their gradients.
 SAMPLED_ARRAYS = 4
-# Bytes an entry of a text vector while its file is read (all four arrays), and while one is reduced.
-READ_BYTES, REDUCED_BYTES = 8, 12
-# Rows × columns of float64 that the reduction holds beside.
-REDUCED_ROWS, REDUCED_COPIES = 1 << 16, 3
+# Bytes an entry of a text vector once its file is read (all four arrays).
+READ_BYTES = 8
+# What reducing holds beside, in float64: copies of so many rows, and of columns × columns.
+REDUCED_ROWS, REDUCED_COPIES, MOMENT_COPIES = 1 << 12, 3, 4
 # What `precision: fast` leaves of wider text: Shortcuts.text_dimension, which evaluating need not depend on.
 REDUCED_COLUMNS = 384
 # Propagations beside the clean one, each with edges of its own.
@@ -144,10 +144,11 @@ def _text_start(sizes: Sizes, width: int) -> int:
     if not sizes.text:
         return 0
     entries = sizes.nodes * sizes.text
+    read = RESTING_BYTES + READ_BYTES * entries
     if width == sizes.text:
-        return RESTING_BYTES + READ_BYTES * entries
-    blocks = 8 * REDUCED_COPIES * min(REDUCED_ROWS, sizes.nodes) * sizes.text
-    return RESTING_BYTES + REDUCED_BYTES * entries + 2 * FLOAT * sizes.nodes * width + blocks
+        return read
+    blocks = 8 * sizes.text * (REDUCED_COPIES * min(REDUCED_ROWS, sizes.nodes) + MOMENT_COPIES * sizes.text)
+    return read + 2 * FLOAT * sizes.nodes * width + blocks
 
 
 def _text_bytes(sizes: Sizes, model: Model, width: int) -> int:

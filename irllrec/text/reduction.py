@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from irllrec.text.embeddings import FloatArray, TextVectors
 
-BLOCK_ROWS = 1 << 16
-"""Rows held as float64 at once; the data sets of the papers are one block."""
+BLOCK_ROWS = 1 << 12
+"""Rows held as float64 at once."""
 
 
 @dataclass(frozen=True)
@@ -48,38 +48,38 @@ def reduce_vectors(vectors: TextVectors, dimension: int) -> tuple[TextVectors, d
     arrays: dict[str, FloatArray] = {}
     kept: dict[str, Reduction] = {}
     for kind in ("profile", "intent"):
-        both = np.concatenate([getattr(vectors, f"user_{kind}"), getattr(vectors, f"item_{kind}")])
-        reduced, kept[kind] = _reduced(both, dimension)
-        arrays |= {
-            f"user_{kind}": reduced[: vectors.user_count],
-            f"item_{kind}": reduced[vectors.user_count :],
-        }
+        names = (f"user_{kind}", f"item_{kind}")
+        reduced, kept[kind] = _reduced([getattr(vectors, name) for name in names], dimension)
+        arrays |= dict(zip(names, reduced, strict=True))
     return TextVectors(**arrays), kept
 
 
-def _reduced(rows: FloatArray, dimension: int) -> tuple[FloatArray, Reduction]:
-    width = rows.shape[1]
+def _reduced(parts: Sequence[FloatArray], dimension: int) -> tuple[list[FloatArray], Reduction]:
+    """Return the rows of all parts on their common axes, and what these hold."""
+    width = parts[0].shape[1]
     if width <= dimension:
-        return rows, Reduction(width, width, 1.0)
+        return list(parts), Reduction(width, width, 1.0)
     with threadpool_limits(limits=1):
-        moments = sum(wide.T @ wide for wide in _blocks(rows))
+        moments = sum(wide.T @ wide for *_, wide in _blocks(parts))
         _, axes = np.linalg.eigh(moments)
         axes = axes[:, ::-1][:, :dimension]
         # A component's sign is free: its largest entry is made positive, so that equal data give equal signs.
         axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(dimension)])
-        mean = sum(wide.sum(axis=0) for wide in _blocks(rows)) / len(rows)
-        reduced = np.empty((len(rows), dimension), dtype=np.float32)
+        mean = sum(wide.sum(axis=0) for *_, wide in _blocks(parts)) / sum(map(len, parts))
+        reduced = [np.empty((len(part), dimension), dtype=np.float32) for part in parts]
         lost = variance = 0.0
-        for start, wide in zip(range(0, len(rows), BLOCK_ROWS), _blocks(rows), strict=True):
+        for number, place, wide in _blocks(parts):
             projected = wide @ axes
-            reduced[start : start + len(wide)] = projected
+            reduced[number][place] = projected
             lost += np.square(wide).sum() - np.square(projected).sum()
             variance += np.square(wide - mean).sum()
     share = float(np.clip(1.0 - lost / variance, 0.0, 1.0)) if variance > 0 else 1.0
     return reduced, Reduction(dimension, width, float(f"{share:.6g}"))
 
 
-def _blocks(rows: FloatArray) -> Iterator[npt.NDArray[np.float64]]:
-    """Yield the rows as float64, :data:`BLOCK_ROWS` at a time."""
-    for start in range(0, len(rows), BLOCK_ROWS):
-        yield rows[start : start + BLOCK_ROWS].astype(np.float64)
+def _blocks(parts: Sequence[FloatArray]) -> Iterator[tuple[int, slice, npt.NDArray[np.float64]]]:
+    """Yield :data:`BLOCK_ROWS` rows at a time as float64, with the number of their part and their place in it."""
+    for number, part in enumerate(parts):
+        for start in range(0, len(part), BLOCK_ROWS):
+            place = slice(start, start + BLOCK_ROWS)
+            yield number, place, part[place].astype(np.float64)
