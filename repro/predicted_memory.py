@@ -24,6 +24,10 @@ LAYER_ARRAYS = 2
 MIXTURE_ARRAYS = 4
 # Copies of node × hidden units a text tower: after the activation, and the gradients before and after it.
 TOWER_ARRAYS = 3
+# Gradients of a contrast's candidates: one for each part of its anchors, fewer parts of a sample.
+CONTRAST_PARTS, SAMPLE_PARTS = 8, 2
+# Backbones with contrasts of their own.
+CONTRASTING = frozenset({"sgl", "simgcl", "dccf", "bigcf", "autocf"})
 # Copies of batch × negatives × dim where a pair has many negatives: rows, products and their gradients.
 SAMPLED_ARRAYS = 4
 # Bytes an entry of a text vector once its file is read (all four arrays).
@@ -135,6 +139,9 @@ def _graph_bytes(sizes: Sizes, model: Model) -> int:
     if model.backbone in OWN_MIXTURES and model.objective != "irllrec":
         mixed = layers if model.backbone == "dccf" else 1
         node += FLOAT * int(model.settings["backbone.intents"]) * MIXTURE_ARRAYS * mixed
+    if model.objective != "base" or model.backbone in CONTRASTING:
+        parts = SAMPLE_PARTS if model.precision == "fast" else CONTRAST_PARTS
+        node += FLOAT * model.embedding_size * parts
     # Scores of one block for the negatives of a batch.
     sampled = triples * model.batch_size * model.embedding_size * SAMPLED_ARRAYS
     return sizes.pairs * (PAIR_BYTES + EDGE_BYTES * passes + triples) + sizes.nodes * node + sampled

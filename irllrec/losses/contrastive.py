@@ -15,7 +15,7 @@ from jaxtyping import Float, Num
 from torch import Tensor
 
 from irllrec.errors import ConfigurationError
-from irllrec.native.attention import attention, has_attention
+from irllrec.native.contrast import contrast, has_contrast
 
 # Cosines over a temperature above this bound cannot overflow float32 when exponentiated and summed.
 SAFE_TEMPERATURE = 0.02
@@ -186,7 +186,7 @@ class _Contrast(torch.autograd.Function):
     ) -> Tensor:
         counts = None if candidate_counts is None else candidate_counts.to(anchors.dtype)
         problem = _Problem(anchors / temperature, positives, candidates, weights, counts, floor, shifted)
-        solve = _by_kernel if has_attention(anchors, positives, candidates) else _in_blocks
+        solve = _by_kernel if has_contrast(anchors, positives, candidates) else _in_blocks
         total, found = solve(problem, any(ctx.needs_input_grad[:3]))
         if found is not None:
             ctx.save_for_backward(found.anchors / temperature, found.positives, found.candidates)
@@ -204,24 +204,24 @@ class _Contrast(torch.autograd.Function):
 
 
 def _by_kernel(problem: _Problem, differentiated: bool) -> tuple[Tensor, _Gradients | None]:
-    """Return the loss and its gradients; exponentials are formed twice instead of being kept."""
-    scaled, candidates, counts = problem.scaled, problem.candidates, problem.counts
+    """Return the loss and its gradients, one exponential an entry."""
+    scaled, candidates, matched = problem.scaled, problem.candidates, problem.matched
     shift = _row_maxima(scaled, candidates) if problem.shifted else None
-    values = candidates if differentiated else None
-    sums, drawn = attention(scaled, candidates, values, counts=counts, row_shift=shift)
-    losses, damping = problem.losses(sums, shift, problem.matched)
-    total = (losses * problem.weights).sum()
-    if drawn is None:
-        return total, None
-    pull = problem.weights * damping
-    shares = pull / (sums + problem.floor)
-    pushed = attention(candidates, scaled, scaled, counts=shares, table_shift=shift)[1]
-    assert pushed is not None
-    return total, _Gradients(
-        drawn * shares[:, None] - pull[:, None] * problem.positives,
-        -pull[:, None] * scaled,
-        pushed if counts is None else pushed * counts[:, None],
+    found = contrast(
+        scaled,
+        candidates,
+        problem.weights if differentiated else None,
+        counts=problem.counts,
+        shifts=shift,
+        positives=matched.exp() if problem.floor else None,
+        floor=problem.floor,
     )
+    losses, damping = problem.losses(found.sums, shift, matched)
+    total = (losses * problem.weights).sum()
+    if found.drawn is None or found.pushed is None:
+        return total, None
+    pull = (problem.weights * damping)[:, None]
+    return total, _Gradients(found.drawn - pull * problem.positives, -pull * scaled, found.pushed)
 
 
 def _row_maxima(rows: Tensor, table: Tensor) -> Tensor:

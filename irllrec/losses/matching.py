@@ -10,7 +10,7 @@ from torch import Tensor
 
 from irllrec.errors import ConfigurationError
 from irllrec.losses.contrastive import BLOCK_ENTRIES, SAFE_TEMPERATURE, unit_rows
-from irllrec.native.attention import attention, has_attention
+from irllrec.native.contrast import distil, has_contrast
 
 
 def feature_cross_entropy(
@@ -91,7 +91,7 @@ class _Distillation(torch.autograd.Function):
         temperature: float,
     ) -> Tensor:
         given = (anchors / temperature, keys, teacher_anchors / temperature, teacher_keys)
-        if temperature >= SAFE_TEMPERATURE and has_attention(*given):
+        if temperature >= SAFE_TEMPERATURE and has_contrast(*given):
             total, *gradients = _by_kernel(*given)
         else:
             total, *gradients = _in_blocks(*given, temperature)
@@ -112,16 +112,8 @@ def _by_kernel(
     scaled: Tensor, keys: Tensor, teacher_scaled: Tensor, teacher_keys: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the rows' summed losses and their gradients for the scaled anchors and the keys."""
-    sums, drawn = attention(scaled, keys, keys)
-    teacher_sums, target = attention(teacher_scaled, teacher_keys, keys)
-    assert drawn is not None and target is not None
-    # Each row's mean key under the teacher's shares: its product with the anchor is the mean logit.
-    target /= teacher_sums[:, None]
-    total = sums.log().sum() - (scaled * target).sum()
-    pushed = attention(keys, scaled, scaled, counts=1 / sums)[1]
-    pulled = attention(teacher_keys, teacher_scaled, scaled, counts=1 / teacher_sums)[1]
-    assert pushed is not None and pulled is not None
-    return total, drawn / sums[:, None] - target, pushed - pulled
+    found = distil(scaled, keys, teacher_scaled, teacher_keys)
+    return (found.sums.log() - found.means).sum(), found.drawn, found.pushed
 
 
 def _in_blocks(

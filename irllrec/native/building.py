@@ -13,13 +13,14 @@ import tempfile
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
 # Set to `portable` to leave the kernels off.
 SWITCH = "IRLLREC_KERNELS"
-SOURCES = ("attention.c", "sparse.c")
-FILES = (*SOURCES, "vectors.h")
+SOURCES = ("contrast.c", "sparse.c")
+FILES = (*SOURCES, "tiles.h", "vectors.h")
 BUILD_SECONDS = 120
 _POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
 
@@ -106,17 +107,13 @@ def _processor() -> bytes:
 def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     for name in ("query_padding", "table_padding", "width_padding"):
         getattr(library, name).restype = _COUNT
-    library.pack.argtypes = [_POINTER, *[_COUNT] * 5, _POINTER]
-    library.pack.restype = None
-    library.attend.argtypes = [
-        *[_POINTER] * 2,
-        *[_COUNT] * 3,
-        *[_POINTER] * 4,
-        _COUNT,
-        ctypes.c_int32,
-        *[_POINTER] * 2,
-    ]
-    library.attend.restype = None
+    library.scratch_size.argtypes, library.scratch_size.restype = [_COUNT] * 2, _COUNT
+    sides: list[Any] = [*[_POINTER] * 2, *[_COUNT] * 3, *[_POINTER] * 3]
+    library.pack.argtypes = [_POINTER, *[_COUNT] * 3, _POINTER]
+    library.contrast.argtypes = [*sides, _COUNT, *[_POINTER] * 2, ctypes.c_double, *[_POINTER] * 4]
+    library.distil.argtypes = [*sides, _POINTER, _COUNT, *[_POINTER] * 6]
+    for name in ("pack", "contrast", "distil"):
+        getattr(library, name).restype = None
     for name in ("sparse_product", "edge_products"):
         getattr(library, name).argtypes = [*[_POINTER] * 4, *[_COUNT] * 3, _POINTER]
         getattr(library, name).restype = None

@@ -9,7 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from repro import memory
+from irllrec.native.contrast import LEAST_PART, PARTS
+from irllrec.precision import Shortcuts
+from repro import memory, predicted_memory
 from repro.engine import bring_up_to_date
 from repro.errors import ReproError
 from repro.layout import Layout
@@ -116,6 +118,11 @@ def test_the_prediction_meets_measured_peaks() -> None:
 def test_the_prediction_grows_with_every_size(name: str) -> None:
     grown = replace(AMAZON, **{name: 3 * getattr(AMAZON, name)})
     assert training_need(grown, IRLLREC).total(1) > training_need(AMAZON, IRLLREC).total(1)
+
+
+def test_the_prediction_knows_the_parts_of_a_contrast() -> None:
+    assert predicted_memory.CONTRAST_PARTS == PARTS
+    assert -(-Shortcuts().translation_rows // LEAST_PART) == predicted_memory.SAMPLE_PARTS
 
 
 def test_no_term_of_the_prediction_goes_with_users_times_items() -> None:

@@ -105,7 +105,7 @@ def test_sampled_matching_by_the_formula_whichever_way_it_is_computed(
 ) -> None:
     """Rows 5 and 2: cross-entropies of softmaxes over all six keys, the teacher's keys fused."""
     monkeypatch.setattr(matching, "BLOCK_ENTRIES", block)
-    monkeypatch.setattr(matching, "has_attention", lambda *tensors: False)
+    monkeypatch.setattr(matching, "has_contrast", lambda *tensors: False)
     z, t, z_m, t_m = (unit_rows(_normal(NODES, 4, seed)) for seed in (1, 2, 3, 4))
     keys = unit_rows((z_m + t_m) / 2).T / 0.3
 
