@@ -153,7 +153,7 @@ class _Padded:
         library = kernels().library
         assert library is not None
         width = _padded(queries.shape[1], library.width_padding())
-        table_rows = _padded(len(table), library.table_padding())
+        table_rows = _padded(max(1, len(table)), library.table_padding())
         padded_counts = torch.zeros(table_rows)
         padded_counts[: len(table)] = 1.0 if counts is None else counts
         fitted = _fitted(table, table_rows, width)
@@ -163,7 +163,7 @@ class _Padded:
             library.pack(address(fitted), width, first, last, address(panels))
 
         in_threads(pack, table_rows, library.table_padding())
-        query_rows = _padded(len(queries), library.query_padding())
+        query_rows = _padded(max(1, len(queries)), library.query_padding())
         return cls(_fitted(queries, query_rows, width), fitted, padded_counts, panels)
 
     @property

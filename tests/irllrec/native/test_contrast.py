@@ -136,6 +136,14 @@ def test_the_number_of_threads_changes_no_bit() -> None:
                 assert torch.equal(getattr(mine, name), value), name
 
 
+def test_no_rows_pull_nothing_and_no_candidates_sum_to_nothing() -> None:
+    nobody = contrast(_unit(0, 8, 1), _unit(90, 8, 2), torch.ones(0))
+    assert nobody.sums.shape == (0,)
+    assert nobody.pushed is not None
+    assert not nobody.pushed.any()
+    assert torch.equal(contrast(_unit(3, 8, 1), _unit(0, 8, 2)).sums, torch.zeros(3))
+
+
 def test_without_weights_there_are_sums_and_no_gradients() -> None:
     queries, table = 5 * _unit(30, 8, 1), _unit(90, 8, 2)
     found = contrast(queries, table)
