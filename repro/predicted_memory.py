@@ -25,7 +25,7 @@ MIXTURE_ARRAYS = 4
 # Copies of node × hidden units a text tower: after the activation, and the gradients before and after it.
 TOWER_ARRAYS = 3
 # Gradients of a contrast's candidates: one for each part of its anchors, fewer parts of a sample.
-CONTRAST_PARTS, SAMPLE_PARTS = 8, 2
+CONTRAST_PARTS, SAMPLE_PARTS = 4, 2
 # Backbones with contrasts of their own.
 CONTRASTING = frozenset({"sgl", "simgcl", "dccf", "bigcf", "autocf"})
 # Copies of batch × negatives × dim where a pair has many negatives: rows, products and their gradients.

@@ -189,7 +189,7 @@ class _Contrast(torch.autograd.Function):
         solve = _by_kernel if has_contrast(anchors, positives, candidates) else _in_blocks
         total, found = solve(problem, any(ctx.needs_input_grad[:3]))
         if found is not None:
-            ctx.save_for_backward(found.anchors / temperature, found.positives, found.candidates)
+            ctx.save_for_backward(found.anchors.div_(temperature), found.positives, found.candidates)
         return total
 
     @staticmethod
@@ -221,7 +221,8 @@ def _by_kernel(problem: _Problem, differentiated: bool) -> tuple[Tensor, _Gradie
     if found.drawn is None or found.pushed is None:
         return total, None
     pull = (problem.weights * damping)[:, None]
-    return total, _Gradients(found.drawn - pull * problem.positives, -pull * scaled, found.pushed)
+    drawn = found.drawn.addcmul_(pull, problem.positives, value=-1.0)
+    return total, _Gradients(drawn, -pull * scaled, found.pushed)
 
 
 def _row_maxima(rows: Tensor, table: Tensor) -> Tensor:

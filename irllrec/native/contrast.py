@@ -12,7 +12,7 @@ from torch import Tensor
 from irllrec.native.building import kernels
 from irllrec.native.calling import address, fits, in_threads
 
-PARTS, LEAST_PART = 8, 128
+PARTS, LEAST_PART = 4, 128
 """Queries are summed into the table's gradient in up to so many parts of at least so many, whatever the threads."""
 
 
@@ -207,7 +207,7 @@ class _Found:
 
     def of_table(self, table: Tensor) -> Tensor:
         assert self.pushed is not None
-        total = self.pushed[0]
+        total = self.pushed[0].clone()  # a view would keep all parts until the backward pass
         for part in self.pushed[1:]:
             total += part
         return total[: len(table), : table.shape[1]]
@@ -220,15 +220,18 @@ def _in_parts(
     library = kernels().library
     assert library is not None
     row_count, step = len(problem.queries), problem.part_rows
+    part_count = -(-row_count // step)
     size = library.scratch_size(len(problem.table), sides)
+    # Made here, since what a thread makes stays in memory of its own when it is given back.
+    spare = [torch.empty(size) for _ in range(min(torch.get_num_threads(), part_count))]
 
     def some(first: int, last: int) -> None:
-        scratch = torch.empty(size)
+        scratch = spare.pop()
         for part in range(first, last):
             pushed = None if found.pushed is None else found.pushed[part]
             work(part * step, min((part + 1) * step, row_count), scratch, pushed)
 
-    in_threads(some, -(-row_count // step))
+    in_threads(some, part_count)
 
 
 def _padded(count: int, step: int) -> int:
