@@ -19,13 +19,15 @@ from typing import Any
 from benchmarks.machine import machine_record
 from benchmarks.step import RESULTS, ROOT
 from benchmarks.workload import Workload, load_workload, parameters, recipe_of
+from irllrec.data.noise import Noise
 from irllrec.data.storage import save_interactions
 from irllrec.text.embeddings import save_text_vectors
 from repro import provenance
-from repro.memory import workers_that_fit
+from repro.memory import free_bytes, workers_that_fit
+from repro.memory_plan import model_of
+from repro.predicted_memory import Sizes, training_need
 from repro.seed_training import SeedJob, train_seed
 from repro.seeds import run_seeds
-from repro.stages.train import expected_bytes
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     workload = load_workload(options.size, options.text, options.seed)
     with tempfile.TemporaryDirectory() as folder:
         jobs = _jobs(workload, options, Path(folder))
-        workers = options.workers or workers_that_fit(len(jobs), expected_bytes(jobs[0]))
+        workers = options.workers or _workers(jobs, workload)
         seconds: dict[str, list[float]] = {"one": [], "together": []}
         for turn in range(options.repeats):
             sides = [("one", jobs[:1], 1), ("together", jobs, workers)]
@@ -60,6 +62,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"{options.seeds} seeds by {workers} workers against one: {found['median']:.2f} times as long "
         f"({found['least']:.2f}–{found['most']:.2f}); written to {path}."
     )
+
+
+def _workers(jobs: Sequence[SeedJob], workload: Workload) -> int:
+    """Return how many seeds the pipeline would train at once."""
+    train = workload.train
+    width = workload.text.intent.shape[1]
+    sizes = Sizes(users=train.user_count, items=train.item_count, pairs=len(train), text=width)
+    need = training_need(sizes, model_of(jobs[0].recipe, jobs[0].training, None))
+    return max(1, workers_that_fit(len(jobs), need.each, free_bytes(), need.shared))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -99,6 +110,7 @@ def _jobs(workload: Workload, options: argparse.Namespace, folder: Path) -> list
             identity="",
             device="cpu",
             checkpoint_seconds=1e9,
+            noise=Noise("benchmark"),
         )
         for seed in range(options.seed, options.seed + options.seeds)
     ]
