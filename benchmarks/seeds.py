@@ -23,9 +23,7 @@ from irllrec.data.noise import Noise
 from irllrec.data.storage import save_interactions
 from irllrec.text.embeddings import save_text_vectors
 from repro import provenance
-from repro.memory import free_bytes, workers_that_fit
-from repro.memory_plan import model_of
-from repro.predicted_memory import Sizes, training_need
+from repro.memory_plan import workers_for
 from repro.seed_training import SeedJob, train_seed
 from repro.seeds import run_seeds
 
@@ -36,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     workload = load_workload(options.size, options.text, options.seed)
     with tempfile.TemporaryDirectory() as folder:
         jobs = _jobs(workload, options, Path(folder))
-        workers = options.workers or _workers(jobs, workload)
+        workers = options.workers or workers_for(parameters().engine, "benchmark", jobs)
         seconds: dict[str, list[float]] = {"one": [], "together": []}
         for turn in range(options.repeats):
             sides = [("one", jobs[:1], 1), ("together", jobs, workers)]
@@ -62,15 +60,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"{options.seeds} seeds by {workers} workers against one: {found['median']:.2f} times as long "
         f"({found['least']:.2f}–{found['most']:.2f}); written to {path}."
     )
-
-
-def _workers(jobs: Sequence[SeedJob], workload: Workload) -> int:
-    """Return how many seeds the pipeline would train at once."""
-    train = workload.train
-    width = workload.text.intent.shape[1]
-    sizes = Sizes(users=train.user_count, items=train.item_count, pairs=len(train), text=width)
-    need = training_need(sizes, model_of(jobs[0].recipe, jobs[0].training, None))
-    return max(1, workers_that_fit(len(jobs), need.each, free_bytes(), need.shared))
 
 
 def _parser() -> argparse.ArgumentParser:

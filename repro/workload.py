@@ -91,8 +91,8 @@ def concerning(
     """
     datasets = {cell.dataset for cell in cells.values()}
     entries = {name: [key for key, text in params.text.items() if text.dataset == name] for name in datasets}
-    read_cells = {key: cell for key, cell in params.cells.items() if key in cells or tables}
-    read_cells = {key: cell for key, cell in read_cells.items() if cell.dataset in datasets}
+    asked = params.cells if tables else cells
+    read_cells = {key: cell for key, cell in asked.items() if cell.dataset in datasets}
     read = {stage for cell in read_cells.values() for stage in read_by(cell)}
     wanted = {f"{step}@{key}" for key in read_cells for step in _PER_CELL}
     if tables:
