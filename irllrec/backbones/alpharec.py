@@ -102,8 +102,8 @@ class AlphaRec(Backbone):
 
 
 def _text_of_nodes(graph: BipartiteGraph, profile: Float[Tensor, "node text"]) -> Float[Tensor, "node text"]:
-    """Return the items' vectors below the mean of them over each user's training items, on the graph's device."""
-    ones, profile = torch.ones_like(graph.values), profile.to(graph.values.device)
+    """Return the items' vectors below the mean of them over each user's training items."""
+    ones = torch.ones_like(graph.values)
     # Summed once in double: the gradients of the tower show the rounding of single precision.
     sums = graph.multiply(ones, profile.double())[: graph.user_count]
     degrees = graph.row_sums(ones)[: graph.user_count].clamp(min=1)

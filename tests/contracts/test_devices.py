@@ -15,7 +15,7 @@ from irllrec.graph import BipartiteGraph
 from irllrec.recommender import Recommender, build
 from irllrec.seeding import torch_stream
 from irllrec.training.attribution import gradient_norms
-from irllrec.types import Batch
+from irllrec.types import Batch, NodeText
 from tests.contracts.pretended_device import DEVICE, Elsewhere, MixedDevicesError, MovedDraws, PretendedDevice
 from tests.contracts.test_recommenders import CELLS, TRAIN, _batch, _knowledge, _recipe, _text
 
@@ -27,8 +27,11 @@ def _device() -> Iterator[None]:
 
 
 def _there(backbone: str, objective: str, **changes: object) -> Recommender:
+    """Return the recommender as a training builds it: graph, text and knowledge lie on the device."""
+    here = _text()
+    text, knowledge = NodeText(here.profile.to(DEVICE), here.intent.to(DEVICE)), _knowledge().to(DEVICE)
     recipe = _recipe(backbone, objective, **changes)
-    return build(recipe, BipartiteGraph(TRAIN, DEVICE), _text(), 1, knowledge=_knowledge())
+    return build(recipe, BipartiteGraph(TRAIN, DEVICE), text, 1, knowledge=knowledge)
 
 
 def _draws() -> MovedDraws:
