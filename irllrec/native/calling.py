@@ -19,6 +19,13 @@ def fits(*tensors: Tensor) -> bool:
     return on_processor and kernels().library is not None
 
 
+def built() -> ctypes.CDLL:
+    """Return the kernels, of which :func:`fits` has said that they are there."""
+    library = kernels().library
+    assert library is not None, "fits() was not asked"
+    return library
+
+
 def address(tensor: Tensor | None) -> ctypes.c_void_p | None:
     """Return where a contiguous tensor's numbers start; null for None."""
     return None if tensor is None else ctypes.c_void_p(tensor.data_ptr())

@@ -9,8 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from irllrec.native.building import kernels
-from irllrec.native.calling import address, fits, in_threads
+from irllrec.native.calling import address, built, fits, in_threads
 
 PARTS, LEAST_PART = 4, 128
 """Queries are summed into the table's gradient in up to so many parts of at least so many, whatever the threads."""
@@ -79,8 +78,7 @@ def contrast(
 
     *Errors*: none are raised for numbers; a NaN gives NaN.
     """
-    library = kernels().library
-    assert library is not None, "has_contrast() was not asked"
+    library = built()
     problem = _Padded.of(queries, table, counts)
     found = _Found.of(problem, gradients=weights is not None)
     given = [None if one is None else problem.row_vector(one) for one in (shifts, weights, positives)]
@@ -112,8 +110,7 @@ def distil(
 
     Products must lie within ±87. The number of threads does not change a bit of the result.
     """
-    library = kernels().library
-    assert library is not None, "has_contrast() was not asked"
+    library = built()
     problem, taught = _Padded.of(queries, table), _Padded.of(teachers, teacher_table)
     found = _Found.of(problem, gradients=True)
     teacher_sums, means = torch.zeros_like(found.sums), torch.zeros_like(found.sums)
@@ -150,8 +147,7 @@ class _Padded:
 
     @classmethod
     def of(cls, queries: Tensor, table: Tensor, counts: Tensor | None = None) -> _Padded:
-        library = kernels().library
-        assert library is not None
+        library = built()
         width = _padded(queries.shape[1], library.width_padding())
         table_rows = _padded(max(1, len(table)), library.table_padding())
         padded_counts = torch.zeros(table_rows)
@@ -173,9 +169,7 @@ class _Padded:
     @property
     def part_rows(self) -> int:
         """Queries whose pushes are added up by one thread, whole groups of them."""
-        library = kernels().library
-        assert library is not None
-        return _padded(max(LEAST_PART, -(-len(self.queries) // PARTS)), library.query_padding())
+        return _padded(max(LEAST_PART, -(-len(self.queries) // PARTS)), built().query_padding())
 
     def row_vector(self, values: Tensor) -> Tensor:
         """Return one number a query, ones for padding."""
@@ -217,11 +211,9 @@ def _in_parts(
     work: Callable[[int, int, Tensor, Tensor | None], None], problem: _Padded, found: _Found, *, sides: int
 ) -> None:
     """Call ``work`` for every part of the queries, side by side, each thread with scratch of its own."""
-    library = kernels().library
-    assert library is not None
     row_count, step = len(problem.queries), problem.part_rows
     part_count = -(-row_count // step)
-    size = library.scratch_size(len(problem.table), sides)
+    size = built().scratch_size(len(problem.table), sides)
     # Made here, since what a thread makes stays in memory of its own when it is given back.
     spare = [torch.empty(size) for _ in range(min(torch.get_num_threads(), part_count))]
 

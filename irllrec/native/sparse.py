@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from irllrec.native.building import kernels
-from irllrec.native.calling import address, fits, in_threads
+from irllrec.native.calling import address, built, fits, in_threads
 
 
 def has_sparse(*tensors: Tensor) -> bool:
@@ -29,8 +28,7 @@ def sparse_product(
         values: Entries of ``M``.
         nodes: What it is multiplied with.
     """
-    library = kernels().library
-    assert library is not None, "has_sparse() was not asked"
+    library = built()
     values, nodes = values.contiguous(), nodes.contiguous()
     product = torch.empty(len(row_starts) - 1, nodes.shape[1])
     given = (address(row_starts), address(columns), address(values), address(nodes), nodes.shape[1])
@@ -58,8 +56,7 @@ def edge_products(
         right: Read by column.
         row_count: Rows whose entries are wanted.
     """
-    library = kernels().library
-    assert library is not None, "has_sparse() was not asked"
+    library = built()
     left, right = left.contiguous(), right.contiguous()
     products = torch.empty(int(row_starts[row_count]))
     given = (address(row_starts), address(columns), address(left), address(right), left.shape[1])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,13 +15,6 @@ from irllrec.native.building import kernels
 from irllrec.native.contrast import Contrast, Distillation, contrast, distil, has_contrast
 
 pytestmark = pytest.mark.skipif(kernels().library is None, reason=f"no kernels here: {kernels().reason}")
-
-
-@pytest.fixture(autouse=True)
-def _threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def _random(rows: int, width: int, seed: int) -> Tensor:
