@@ -64,16 +64,20 @@ class Board:
         """Return the folder of the files that came with a cell's result."""
         return self.folder / "arrived" / key
 
-    def give_up_silent(self, seconds: float) -> None:
+    def give_up_silent(self, seconds: float, since: float) -> None:
         """Let the cells of lanes wait again that have said nothing for so long: their machines are gone.
 
         A lane whose worker was only killed comes back by itself; one whose machine is off the network may find no
         other place.
+
+        Args:
+            seconds: How long a lane may say nothing.
+            since: From when on the caller could have heard lanes, in seconds of :func:`time.time`.
         """
         for taken in sorted((self.folder / "taken").glob("*.json")):
             lane = self.folder / "lanes" / f"{taken.name.partition('-')[0]}.json"
             with contextlib.suppress(FileNotFoundError):
-                silent = time.time() - lane.stat().st_mtime
+                silent = time.time() - max(since, lane.stat().st_mtime)
                 if silent > seconds:
                     host = json.loads(lane.read_text(encoding="utf-8"))["host"]
                     self._again(taken, host, f"no word for {silent:.0f} seconds from its worker")

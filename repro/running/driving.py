@@ -33,6 +33,9 @@ PAUSE_SECONDS = 0.2
 SILENT_SECONDS = 120.0
 """How long a lane may say nothing: lanes at work speak every second, but not while they are sent large files."""
 
+AWAKE_SECONDS = 10.0
+"""A longer time between two looks at the lanes means that the command was halted, or its machine asleep."""
+
 
 @dataclass
 class Outcome:
@@ -118,6 +121,7 @@ class _Drive:
         self._deaths: dict[str, int] = {}
         self._pending: list[str] = []
         self._outcome = Outcome()
+        self._looked = self._awake_since = time.time()
 
     def run(self) -> Outcome:
         self._offer()
@@ -129,7 +133,8 @@ class _Drive:
                 while self._pending and not is_interrupted() and lanes.error is None:
                     if not self._collect(display, lanes.finished):
                         time.sleep(PAUSE_SECONDS)
-                    self._board.give_up_silent(SILENT_SECONDS)
+                    if lanes.may_be_lost:
+                        self._give_up_lost()
                     self._show(display)
             finally:
                 display.show({}, None)
@@ -139,6 +144,14 @@ class _Drive:
             if self._pending and lanes.error is not None:
                 raise _broken(lanes.error, self._outcome)
         return self._outcome
+
+    def _give_up_lost(self) -> None:
+        """Let the cells of lost machines wait again; a command that slept could hear none, and waits anew."""
+        now = time.time()
+        if now - self._looked > AWAKE_SECONDS:
+            self._awake_since = now
+        self._looked = now
+        self._board.give_up_silent(SILENT_SECONDS, self._awake_since)
 
     def _display(self) -> Display:
         return Display(len(self._order.steps), self._order.jobs, self._pace)

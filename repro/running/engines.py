@@ -35,6 +35,11 @@ class Lanes:
         options: Given to the engine.
         handle: What lanes are given for the board.
         ended: Called when they are stopped.
+
+    Attributes:
+        error: What ended all of them before their time.
+        may_be_lost: Whether a lane that says nothing may be on a machine that is gone. On this machine it is only
+            halted (Ctrl-Z, a laptop asleep), and goes on when it is let go on: loky notices killed ones.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class Lanes:
         ended: Callable[[], None],
     ) -> None:
         self.error: Exception | None = None
+        self.may_be_lost = backend != "loky"
         self._board, self._jobs, self._handle, self._ended = board, jobs, handle, ended
         self._backend, self._options = backend, options
         self._finished = 0

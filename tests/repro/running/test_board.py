@@ -59,7 +59,9 @@ def test_a_cell_whose_machine_says_nothing_any_more_waits_again(board: Board) ->
     long_ago = time.time() - 200
     os.utime(board.folder / "lanes" / "000.json", (long_ago, long_ago))
 
-    board.give_up_silent(120)
+    board.give_up_silent(120, since=time.time() - 100)
+    assert list(board.lanes()) == [0, 1], "nobody listened for longer than 100 seconds"
+    board.give_up_silent(120, since=long_ago)
 
     assert list(board.lanes()) == [1]
     again = board.take(2, "elsewhere")

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import psutil
@@ -61,6 +62,28 @@ def test_killed_failing_and_finished_cells_end_in_the_bytes_of_dvc_repro(plain: 
         assert trees_are_equal(ours / name, plain / name), name
     code, out, _ = run(ours, "dvc", "status")
     assert (code, out.strip()) == (0, "Data and pipelines are up to date.")
+
+
+def test_a_worker_that_is_halted_and_let_go_on_keeps_its_cell(tmp_path: Path) -> None:
+    """As by Ctrl-Z, or by a laptop that sleeps: nothing on this machine is lost, so silence is no death."""
+    release = make_release(tmp_path / "release")
+    write_cells(release, {"lightgcn": ", override: {training: {max_epochs: 300, patience: 300}}"})
+    driving = release / "repro/running/driving.py"
+    text = driving.read_text()
+    assert "SILENT_SECONDS = 120.0" in text
+    driving.write_text(text.replace("SILENT_SECONDS = 120.0", "SILENT_SECONDS = 2.0"))
+
+    process = start(release, "repro", "run", "--jobs", "2", "demo-lightgcn-base")
+    worker = psutil.Process(lane_at_work(release, "demo-lightgcn-base")["pid"]).parent()
+    assert worker is not None
+    worker.suspend()
+    time.sleep(6)
+    worker.resume()
+    out, err = process.communicate()
+
+    assert (process.returncode, out) == (0, ""), err
+    assert "attempt" not in err
+    assert "1 of 1 cell are in DVC's cache and dvc.lock" in err
 
 
 def test_lock_and_cache_have_the_bytes_of_dvc_repro(plain: Path, tmp_path: Path) -> None:
