@@ -22,6 +22,7 @@ from repro.statistics.comparison import correct_family
 from repro.tables.comparisons import ComparisonRow, comparison_table
 from repro.tables.main import provenance_notes
 from repro.tables.model import Scalar, Table, figures
+from repro.training_notes import training_notes
 
 _COLUMNS = ("loss share", "gradient", "released", "parameters")
 
@@ -58,6 +59,7 @@ def ablation_table_of(
             "epoch (≤ where terms are added up). Released: whether the released code computes them on this "
             "backbone. Parameters: without − whole.",
             *_warnings(pairs),
+            *training_notes(list(compared.values())),
             *provenance_notes([scores_of(cell, metrics) for cell in compared.values()]),
         ],
         alpha=params.statistics.alpha,

@@ -26,6 +26,7 @@ from repro.tables.comparisons import ComparisonRow, comparison_table
 from repro.tables.main import OURS, main_table, provenance_notes
 from repro.tables.model import Table, figures, p_text, short_metric
 from repro.tables.published import Published
+from repro.training_notes import training_notes
 
 STARS_NOTE = "* p<0.05, ** p<0.01, *** p<0.001, corrected"
 
@@ -53,6 +54,7 @@ def main_table_of(
         "other variant of each column, with its own p.",
         *beyond_accuracy_notes(metrics),
         family_note(comparisons, params),
+        *training_notes(shown),
         *provenance_notes(scores),
     ]
     return main_table(scores, tests, metrics, stars, published=published, notes=notes)
@@ -128,6 +130,7 @@ def pair_table_of(
         interval_note(params, margin) + " '… with seeds': seeds resampled, too.",
         *([margin_note(comparisons, margin, params)] if margin else []),
         *notes,
+        *training_notes([first, second]),
         *provenance_notes([scores_of(first, metrics), scores_of(second, metrics)]),
     ]
     if why:

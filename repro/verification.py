@@ -24,6 +24,7 @@ from repro.tables.main import provenance_notes
 from repro.tables.model import Table
 from repro.tables.published import IRLLREC_DATASETS, Published, PublishedRow
 from repro.tables.verification import Ranking, Verified, verification_table
+from repro.training_notes import training_notes
 
 BASE = "base"
 
@@ -117,6 +118,7 @@ def verification_table_of(
             "ER: our gain over base / the published gain. ΔRI: published relative gain − ours. "
             + family_note(list(tests.values()), params),
             "Results are read as they lie here; --run brings the grid's cells up to date first.",
+            *training_notes(list(here.values())),
             *provenance_notes([scores_of(cell, metrics) for cell in here.values()]),
         ],
     )
