@@ -13,9 +13,8 @@ from torch.nn import functional
 
 from irllrec.backbones.interface import EmbeddingBackbone, Encoding
 from irllrec.errors import ConfigurationError
-from irllrec.graph import BipartiteGraph
+from irllrec.graph import BipartiteGraph, EdgeValues
 from irllrec.layers.attention import EdgeAttention, SymmetricEdges
-from irllrec.layers.sums import summed
 from irllrec.losses.contrastive import mean_log_sum_exp, unit_rows
 from irllrec.seeding import Draws
 from irllrec.types import Batch, Term
@@ -64,11 +63,11 @@ class Rewiring:
     """The graphs of one mask.
 
     Attributes:
-        encoder: Shape (edge,), the normalised adjacency of the kept edges; 0 where masked.
+        encoder: The normalised adjacency of the kept edges, 0 where masked; None keeps all.
         decoder: Edges along which the decoder attends.
     """
 
-    encoder: Float[Tensor, "edge"]
+    encoder: EdgeValues | None
     decoder: SymmetricEdges
 
 
@@ -104,7 +103,7 @@ class AutoCF(EmbeddingBackbone):
 
     def encode(self, initial: Float[Tensor, "node dim"], draws: Draws | None) -> AutoCFEncoding:
         if draws is None:
-            return self._encoded(initial, Rewiring(self.graph.values, edges_of(self.graph)))
+            return self._encoded(initial, Rewiring(None, edges_of(self.graph)))
         infomax = None
         if self._rewiring is None or self._step % self.settings.refresh_every == 0:
             scores = neighbourhood_scores(self.graph, self.initial())
@@ -119,10 +118,9 @@ class AutoCF(EmbeddingBackbone):
         rewiring: Rewiring,
         infomax: Float[Tensor, ""] | None = None,
     ) -> AutoCFEncoding:
-        layers = self.graph.layers(initial, self.settings.layers, rewiring.encoder)
+        layers, total = self.graph.summed_layers(initial, self.settings.layers, rewiring.encoder)
         layers.append(self.attention(layers[-1], rewiring.decoder))
-        nodes = summed(layers)
-        return AutoCFEncoding(nodes, layers, self.graph.user_count, infomax)
+        return AutoCFEncoding(total + layers[-1], layers, self.graph.user_count, infomax)
 
     def _rewired(self, scores: Float[Tensor, "node"], draws: Draws) -> Rewiring:
         """Return the graphs around freshly drawn seeds.
@@ -145,7 +143,7 @@ class AutoCF(EmbeddingBackbone):
             torch.cat([second, every, graph.columns[kept].long()]),
             graph.node_count,
         )
-        return Rewiring(_normalised(graph, kept), decoder)
+        return Rewiring(graph.edge_values(_normalised(graph, kept)), decoder)
 
     def ranking_terms(self, encoding: Encoding, batch: Batch) -> dict[str, Term]:
         """Return ``softmax``: ``mean_r [ -e_u·e_i + logsumexp_j e_u·e_j ]`` over all items j."""

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from irllrec.backbones.interface import EmbeddingBackbone, Encoding, Release
 from irllrec.graph import similarity_aggregation
 from irllrec.layers.intents import IntentPrototypes
-from irllrec.layers.sums import summed
 from irllrec.losses.contrastive import SAFE_TEMPERATURE, floored_contrast, unit_rows
 from irllrec.losses.regularization import squared_norm
 from irllrec.seeding import Draws
@@ -95,8 +94,7 @@ class BIGCF(EmbeddingBackbone):
         return "D-07" in self.as_released
 
     def encode(self, initial: Float[Tensor, "node dim"], draws: Draws | None) -> BIGCFEncoding:
-        layers = self.graph.layers(initial, self.settings.layers)
-        nodes = summed(layers)
+        layers, nodes = self.graph.summed_layers(initial, self.settings.layers)
         intents = self.prototypes(nodes, self.graph.user_count)
         if draws is not None:
             nodes = nodes + intents * draws.randn_like(nodes)

@@ -150,12 +150,11 @@ class Backbone(nn.Module, abc.ABC):
 
     def ranking_terms(self, encoding: Encoding, batch: Batch) -> dict[str, Term]:
         """Return the loss that ranks positives above negatives; BPR by default."""
-        value = bpr(
-            encoding.users.index_select(0, batch.users),
-            encoding.items.index_select(0, batch.positive_items),
-            encoding.items.index_select(0, batch.negative_items),
-        )
-        return {"bpr": Term(value, 1.0)}
+        items = (batch.positive_items, batch.negative_items)
+        nodes = torch.cat([batch.users, *(encoding.user_count + item for item in items)])
+        # One gather for all three: backwards it is one table of gradients, not three to add up.
+        users, positives, negatives = encoding.nodes.index_select(0, nodes).chunk(3)
+        return {"bpr": Term(bpr(users, positives, negatives), 1.0)}
 
     def own_terms(self, encoding: Encoding, batch: Batch, draws: Draws) -> dict[str, Term]:
         """Return the backbone's own loss terms beside the ranking loss; none by default."""

@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from irllrec.backbones.interface import EmbeddingBackbone, Encoding, Release
-from irllrec.layers.sums import summed
 from irllrec.seeding import Draws
 
 
@@ -50,8 +49,8 @@ class LightGCN(EmbeddingBackbone):
         if draws is not None and self.settings.keep_rate < 1:
             uniform = draws.rand(self.graph.edge_count)
             values = self.graph.dropped(uniform, self.settings.keep_rate)
-        layers = self.graph.layers(initial, self.settings.layers, values)
-        return Encoding(summed(layers), layers, self.graph.user_count)
+        layers, total = self.graph.summed_layers(initial, self.settings.layers, values)
+        return Encoding(total, layers, self.graph.user_count)
 
     def intent_layers(
         self, initial: Float[Tensor, "node dim"], encoding: Encoding

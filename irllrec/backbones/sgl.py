@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from irllrec.backbones.interface import EmbeddingBackbone, Encoding, Release
-from irllrec.layers.sums import summed
 from irllrec.losses.alignment import BatchRows, view_contrast
 from irllrec.seeding import Draws
 from irllrec.types import Batch, Term
@@ -36,11 +35,14 @@ class SGLSettings:
             raise ValueError(f"keep_rate is {self.keep_rate}; it must be in (0, 1]")
 
 
+View = tuple[Sequence[Float[Tensor, "node dim"]], Float[Tensor, "node dim"]]
+
+
 @dataclass(frozen=True)
 class ViewedEncoding(Encoding):
-    """The clean pass with the layers of two edge-dropped ones, layer 0 first."""
+    """The clean pass with two edge-dropped ones: the layers of each, layer 0 first, and their sum."""
 
-    views: tuple[Sequence[Float[Tensor, "node dim"]], Sequence[Float[Tensor, "node dim"]]]
+    views: tuple[View, View]
 
 
 class SGL(EmbeddingBackbone):
@@ -57,20 +59,19 @@ class SGL(EmbeddingBackbone):
     release = Release(objectives=frozenset({"base", "rlmrec-con", "rlmrec-gen", "irllrec"}))
 
     def encode(self, initial: Float[Tensor, "node dim"], draws: Draws | None) -> Encoding:
-        clean = self.graph.layers(initial, self.settings.layers)
-        nodes = summed(clean)
+        clean, nodes = self.graph.summed_layers(initial, self.settings.layers)
         if draws is None:
             return Encoding(nodes, clean, self.graph.user_count)
         first, second = self._view(initial, draws), self._view(initial, draws)
         return ViewedEncoding(nodes, clean, self.graph.user_count, (first, second))
 
-    def _view(self, initial: Float[Tensor, "node dim"], draws: Draws) -> list[Float[Tensor, "node dim"]]:
+    def _view(self, initial: Float[Tensor, "node dim"], draws: Draws) -> View:
         values = self.graph.dropped(draws.rand(self.graph.edge_count), self.settings.keep_rate)
-        return self.graph.layers(initial, self.settings.layers, values)
+        return self.graph.summed_layers(initial, self.settings.layers, values)
 
     def own_terms(self, encoding: Encoding, batch: Batch, draws: Draws) -> dict[str, Term]:
         assert isinstance(encoding, ViewedEncoding)
-        first, second = (summed(layers) for layers in encoding.views)
+        (_, first), (_, second) = encoding.views
         value = view_contrast(
             first,
             second,
@@ -86,7 +87,8 @@ class SGL(EmbeddingBackbone):
     ) -> Sequence[Float[Tensor, "node dim"]]:
         if not isinstance(encoding, ViewedEncoding):
             return encoding.layers[:-1]  # a pass without draws has no views
-        return encoding.views[1][:-1]
+        layers, _ = encoding.views[1]
+        return layers[:-1]
 
 
 BACKBONE = SGL

@@ -60,8 +60,7 @@ class SimGCL(EmbeddingBackbone):
     )
 
     def encode(self, initial: Float[Tensor, "node dim"], draws: Draws | None) -> Encoding:
-        clean = self.graph.layers(initial, self.settings.layers)
-        nodes = summed(clean)
+        clean, nodes = self.graph.summed_layers(initial, self.settings.layers)
         if draws is None:
             return Encoding(nodes, clean, self.graph.user_count)
         first, second = self._view(initial, draws), self._view(initial, draws)

@@ -114,7 +114,9 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     library.distil.argtypes = [*sides, _POINTER, _COUNT, *[_POINTER] * 6]
     for name in ("pack", "contrast", "distil"):
         getattr(library, name).restype = None
+    edges: list[Any] = [*[_POINTER] * 4, *[_COUNT] * 3]
+    library.sparse_product.argtypes = [*edges, *[_POINTER] * 3]
+    library.edge_products.argtypes = [*edges, _POINTER]
     for name in ("sparse_product", "edge_products"):
-        getattr(library, name).argtypes = [*[_POINTER] * 4, *[_COUNT] * 3, _POINTER]
         getattr(library, name).restype = None
     return library

@@ -5,13 +5,14 @@
 
 #define AHEAD 8 /* entries whose rows are fetched before they are needed */
 
-/* out[r,:] = sum over the entries e of row r of values[e] * nodes[columns[e],:], rows first..last-1. */
+/* P[r,:] = sum over the entries e of row r of values[e] * nodes[columns[e],:], rows first..last-1, and
+   total = added + P, while P is in registers. `product` or `added` with `total` may be null; total may be added. */
 void sparse_product(const int32_t *row_starts, const int32_t *columns, const float *values, const float *nodes,
-                    int64_t width, int64_t first, int64_t last, float *out)
+                    int64_t width, int64_t first, int64_t last, float *product, const float *added, float *total)
 {
     const int64_t end = row_starts[last];
     for (int64_t row = first; row < last; row++) {
-        float *to = out + row * width;
+        const int64_t at = row * width;
         int64_t chunk = 0;
         for (; chunk + 2 * LANES <= width; chunk += 2 * LANES) {
             vec low = {0}, high = {0};
@@ -21,14 +22,21 @@ void sparse_product(const int32_t *row_starts, const int32_t *columns, const flo
                 low += values[e] * load(from);
                 high += values[e] * load(from + LANES);
             }
-            store(to + chunk, low);
-            store(to + chunk + LANES, high);
+            if (product) {
+                store(product + at + chunk, low);
+                store(product + at + chunk + LANES, high);
+            }
+            if (added) {
+                store(total + at + chunk, load(added + at + chunk) + low);
+                store(total + at + chunk + LANES, load(added + at + chunk + LANES) + high);
+            }
         }
         for (; chunk < width; chunk++) {
-            float total = 0.0f;
+            float sum = 0.0f;
             for (int64_t e = row_starts[row]; e < row_starts[row + 1]; e++)
-                total += values[e] * nodes[columns[e] * width + chunk];
-            to[chunk] = total;
+                sum += values[e] * nodes[columns[e] * width + chunk];
+            if (product) product[at + chunk] = sum;
+            if (added) total[at + chunk] = added[at + chunk] + sum;
         }
     }
 }

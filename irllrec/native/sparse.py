@@ -28,16 +28,54 @@ def sparse_product(
         values: Entries of ``M``.
         nodes: What it is multiplied with.
     """
+    product = torch.empty(len(row_starts) - 1, nodes.shape[1])
+    _multiply(row_starts, columns, values, nodes, product=product)
+    return product
+
+
+def add_product(
+    row_starts: Int[Tensor, "starts"],
+    columns: Int[Tensor, "edge"],
+    values: Float[Tensor, "edge"],
+    nodes: Float[Tensor, "node dim"],
+    added: Float[Tensor, "row dim"],
+    *,
+    product: Float[Tensor, "row dim"] | None = None,
+    total: Float[Tensor, "row dim"] | None = None,
+) -> Float[Tensor, "row dim"]:
+    """Return ``added + M @ nodes`` in one pass.
+
+    Args:
+        row_starts: As for :func:`sparse_product`, like ``columns``, ``values`` and ``nodes``.
+        added: What the product is added to.
+        product: Where ``M @ nodes`` is put as well, contiguous; None leaves it out.
+        total: Where the sum is put, contiguous; may be ``added``. None makes an array.
+    """
+    added = added.contiguous()
+    total = torch.empty_like(added) if total is None else total
+    _multiply(row_starts, columns, values, nodes, product=product, added=added, total=total)
+    return total
+
+
+def _multiply(
+    row_starts: Tensor,
+    columns: Tensor,
+    values: Tensor,
+    nodes: Tensor,
+    *,
+    product: Tensor | None = None,
+    added: Tensor | None = None,
+    total: Tensor | None = None,
+) -> None:
     library = built()
     values, nodes = values.contiguous(), nodes.contiguous()
-    product = torch.empty(len(row_starts) - 1, nodes.shape[1])
     given = (address(row_starts), address(columns), address(values), address(nodes), nodes.shape[1])
+    results = (address(product), address(added), address(total))
 
     def work(first: int, last: int) -> None:
-        library.sparse_product(*given, first, last, address(product))
+        library.sparse_product(*given, first, last, *results)
 
-    in_threads(work, len(product))
-    return product
+    in_threads(work, len(row_starts) - 1)
 
 
 def edge_products(

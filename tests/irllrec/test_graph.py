@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from irllrec.data.interactions import Interactions
@@ -57,15 +58,53 @@ def test_dropping_keeps_an_edge_where_uniform_plus_rate_reaches_one() -> None:
     graph = BipartiteGraph(TRAIN)
     uniform = torch.zeros(graph.edge_count)
     uniform[0] = 0.5
-    kept = _dense(graph, graph.dropped(uniform, 0.5))
+    dropped = graph.dropped(uniform, 0.5)
+    kept = _dense(graph, dropped.values)
     assert [tuple(entry) for entry in kept.nonzero().tolist()] == [(4, 0)]
     assert kept[4, 0] == _dense(graph, graph.values)[4, 0]
+    assert torch.equal(_dense(graph, dropped.transposed), kept.T)
 
 
 def test_keeping_every_edge_changes_nothing() -> None:
     graph = BipartiteGraph(TRAIN)
     uniform = torch.rand(graph.edge_count)
-    assert torch.equal(graph.dropped(uniform, 1.0), graph.values)
+    assert torch.equal(graph.dropped(uniform, 1.0).values, graph.values)
+
+
+@pytest.mark.parametrize("used", ["total", "layers", "both", "first layer"])
+def test_summed_layers_and_their_gradients_equal_the_dense_products(used: str) -> None:
+    graph = BipartiteGraph(TRAIN)
+    values = graph.edge_values(
+        torch.rand(graph.edge_count, generator=torch.Generator().manual_seed(1)).double()
+    )
+    matrix = _dense(graph, values.values)
+    assert torch.equal(_dense(graph, values.transposed), matrix.T)
+    nodes = _nodes(1).requires_grad_()
+    weights = [_nodes(seed) for seed in range(2, 7)]
+
+    def value(layers: list[torch.Tensor], total: torch.Tensor) -> torch.Tensor:
+        if used == "first layer":
+            return (layers[1] * weights[0]).sum()
+        picked = {"total": [total], "layers": layers, "both": [total, *layers]}[used]
+        return torch.stack([(one * weight).sum() for one, weight in zip(picked, weights, strict=False)]).sum()
+
+    expected = [nodes]
+    for _ in range(3):
+        expected.append(matrix @ expected[-1])
+    layers, total = graph.summed_layers(nodes, 3, values)
+    for found, wanted in zip([*layers, total], [*expected, sum(expected)], strict=True):
+        torch.testing.assert_close(found, wanted)
+    ours = torch.autograd.grad(value(layers, total), nodes)[0]
+    theirs = torch.autograd.grad(value(expected, torch.stack(expected).sum(dim=0)), nodes)[0]
+    torch.testing.assert_close(ours, theirs)
+    assert torch.autograd.gradcheck(lambda x: value(*graph.summed_layers(x, 3, values)), (nodes,))
+
+
+def test_no_propagation_gives_the_nodes_alone() -> None:
+    nodes = _nodes(1)
+    layers, total = BipartiteGraph(TRAIN).summed_layers(nodes, 0)
+    assert layers == [nodes]
+    assert total is nodes
 
 
 def test_similarity_aggregation_equals_the_dense_formula_and_passes_finite_differences() -> None:

@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from irllrec import graph as graph_module
 from irllrec.data.interactions import Interactions
-from irllrec.graph import BipartiteGraph, similarity_aggregation
+from irllrec.graph import BipartiteGraph, aggregation, similarity_aggregation, structure
 from irllrec.native.building import kernels
-from irllrec.native.sparse import edge_products, sparse_product
+from irllrec.native.sparse import add_product, edge_products, sparse_product
 
 pytestmark = pytest.mark.skipif(kernels().library is None, reason=f"no kernels here: {kernels().reason}")
 
@@ -51,6 +50,13 @@ def test_any_graph_equals_the_dense_matrix(
     product = sparse_product(graph.row_starts, graph.columns, values, nodes)
     torch.testing.assert_close(product.double(), dense @ nodes.double(), rtol=1e-5, atol=1e-5)
     other = _random(graph.node_count, width, seed=seed + 2)
+    kept, wanted = torch.empty_like(product), other + product
+    total = add_product(graph.row_starts, graph.columns, values, nodes, other, product=kept)
+    assert torch.equal(kept, product)
+    assert torch.equal(total, wanted), "the same bits as adding afterwards"
+    place = other.clone()
+    assert add_product(graph.row_starts, graph.columns, values, nodes, place, total=place) is place
+    assert torch.equal(place, wanted)
     found = edge_products(graph.row_starts, graph.columns, nodes, other, graph.user_count)
     expected = (nodes.double() @ other.double().T)[graph.pair_users, graph.pair_items]
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-4)
@@ -82,9 +88,11 @@ def test_graph_products_and_gradients_equal_those_without_kernels(monkeypatch: p
     kept = graph.dropped(torch.rand(graph.edge_count, generator=torch.Generator().manual_seed(5)), 0.7)
     found = []
     for on in (True, False):
-        monkeypatch.setattr(graph_module, "has_sparse", lambda *rows, on=on: on)
+        for module in (structure, aggregation):
+            monkeypatch.setattr(module, "has_sparse", lambda *rows, on=on: on)
         nodes, unit = (_random(graph.node_count, 24, seed=seed).requires_grad_() for seed in (6, 7))
-        output = similarity_aggregation(graph, unit, graph.layers(nodes, 2, kept)[-1])
+        layers, total = graph.summed_layers(nodes, 2, kept)
+        output = similarity_aggregation(graph, unit, layers[-1]) + total
         gradients = torch.autograd.grad((output * _random(graph.node_count, 24, seed=8)).sum(), [nodes, unit])
         found.append((output.detach(), *gradients))
     for native, portable in zip(*found, strict=True):
