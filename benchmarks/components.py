@@ -59,8 +59,8 @@ def problem(name: str, workload: Workload) -> tuple[Losses, list[Tensor]]:
     weights = torch.linspace(-1, 1, width)
     if name == "propagation":
         return {
-            "plain": lambda a: (sum(plain_graph.layers(a, LAYERS)[1:]) * weights).mean(),
-            "ours": lambda a: (sum(graph.layers(a, LAYERS)[1:]) * weights).mean(),
+            "plain": lambda a: (sum(plain_graph.layers(a, LAYERS)) * weights).mean(),
+            "ours": lambda a: (graph.summed_layers(a, LAYERS)[1] * weights).mean(),
         }, leaves(nodes)
     return {
         "plain": lambda a, b: (plain_graph.reweighted(unit_rows(a), b) * weights).mean(),
