@@ -17,18 +17,22 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 NOT_MEASURED = "not measured: "
 _BREAK = "<br>"
-_SOURCE = re.compile(r"- `(?P<dataset>[a-z0-9-]+)`: ")
+_SOURCE = re.compile(r"- `(?P<dataset>[a-z0-9-]+)`(?P<only>(, D-\d\d)*): ")
 
 
-def write_effects(path: Path, rows: Sequence[DeviationRow], sources: Mapping[str, str]) -> None:
+def write_effects(
+    path: Path, rows: Sequence[DeviationRow], sources: Mapping[str, str], only: Sequence[str] = ()
+) -> None:
     """Put the effects into the last column of the page's table, in place of what these data sets had.
 
     Effects on other data sets stay. Writing the same rows again changes nothing.
 
     Args:
         path: The page.
-        rows: All rows of the table, of every deviation.
+        rows: All rows of the table, of every deviation or of those in ``only``.
         sources: Data set → where its figures are from: command, seeds, tests, commit.
+        only: The deviations that were priced, where not all were; the others keep their effects and the lines
+            that say where they are from.
 
     Raises:
         ReproError: If the page or its markers are missing.
@@ -43,8 +47,10 @@ def write_effects(path: Path, rows: Sequence[DeviationRow], sources: Mapping[str
         )
     lines = [_with_effect(line, rows, sources) for line in body.strip().splitlines()]
     table = [line for line in lines if not _SOURCE.match(line)]
-    told = {found["dataset"]: line for line in lines if (found := _SOURCE.match(line))}
-    told |= {name: f"- `{name}`: {source}" for name, source in sources.items()}
+    told = {(found["dataset"], found["only"]): line for line in lines if (found := _SOURCE.match(line))}
+    label = "".join(f", {name}" for name in only)
+    told = {key: line for key, line in told.items() if only or key[0] not in sources}
+    told |= {(name, label): f"- `{name}`{label}: {source}" for name, source in sources.items()}
     kept = "\n".join(table).rstrip()
     listed = "\n".join(told[name] for name in sorted(told))
     write_text(path, f"{head}{BEGIN}\n\n{kept}\n\n{listed}\n\n{END}{tail}")
@@ -56,6 +62,9 @@ def _with_effect(line: str, rows: Sequence[DeviationRow], datasets: Mapping[str,
     deviation = cells[0].strip()
     if deviation not in DEVIATIONS:
         return line
+    own = [row for row in rows if row.deviation == deviation]
+    if not own:
+        return line
     before = cells[-1].strip().split(_BREAK)
     kept = [
         entry
@@ -64,7 +73,6 @@ def _with_effect(line: str, rows: Sequence[DeviationRow], datasets: Mapping[str,
         and not entry.startswith(NOT_MEASURED)
         and not any(entry.startswith(f"{name}, ") for name in datasets)
     ]
-    own = [row for row in rows if row.deviation == deviation]
     effects = sorted(kept + _effects(own))
     if not effects:
         effects = list(dict.fromkeys(NOT_MEASURED + row.missing for row in own)) or before

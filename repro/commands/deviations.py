@@ -58,7 +58,7 @@ def deviations(
     Example: repro deviations --dataset demo --only D-03 --only D-05
     """
     from repro.analysis import chief_metrics
-    from repro.deviations import check_deviations, plan
+    from repro.deviations import PRICES, check_deviations, plan
     from repro.errors import ReproError
     from repro.layout import Layout
     from repro.params import load_params
@@ -72,10 +72,11 @@ def deviations(
     method = check_correction(correction, params)
     chosen = check_metrics(split_list(metrics) or chief_metrics(params))
     names, places = split_list(only), split_list(backbone)
-    if write and names:
+    tested = [name for name in check_deviations(names) if PRICES[name].kind == "switch"]
+    if write and names and tested:
         raise ReproError(
-            "--write fills the whole column from one family of tests: leave out --only "
-            "(--no-run writes what there is)."
+            f"--write fills in {', '.join(tested)} from one family of tests with all others: leave out --only "
+            "(--no-run writes what there is), or name D-11 alone, which has no test."
         )
     datasets = split_list(dataset) or [name for name in params.datasets if reads_text(params, name)]
     cases = plan(params, check_deviations(names), list(dict.fromkeys(datasets)), places)
@@ -90,7 +91,7 @@ def deviations(
             f"--metric {name}" for name in split_list(metrics)
         ]
         options += [f"--correction {correction}"] if correction else []
-        _write(layout, rows, cells, options)
+        _write(layout, rows, cells, check_deviations(names) if names else [], options)
 
 
 def _results(
@@ -114,14 +115,18 @@ def _results(
 
 
 def _write(
-    layout: Layout, rows: Sequence[DeviationRow], cells: Sequence[CellResult], options: Sequence[str]
+    layout: Layout,
+    rows: Sequence[DeviationRow],
+    cells: Sequence[CellResult],
+    only: Sequence[str],
+    options: Sequence[str],
 ) -> None:
     """Write the effects into the page, each data set with where its figures are from."""
     from repro.deviations_page import write_effects
     from repro.pricing import source_of
 
     datasets = list(dict.fromkeys(row.dataset for row in rows))
-    words = [*(f"--dataset {name}" for name in datasets), *options]
+    words = [*(f"--dataset {name}" for name in datasets), *(f"--only {name}" for name in only), *options]
     command = " ".join(["repro deviations", *words, "--write"])
     sources = {name: source_of(name, rows, cells, command) for name in datasets}
-    write_effects(layout.deviations_page, rows, sources)
+    write_effects(layout.deviations_page, rows, sources, only)

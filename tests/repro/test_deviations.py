@@ -321,6 +321,33 @@ def test_new_effects_replace_those_of_their_data_set_only(page: Path) -> None:
     assert "first." not in text
 
 
+def test_a_row_priced_alone_leaves_the_others_and_where_they_are_from(page: Path) -> None:
+    write_effects(page, _rows("shop", 0.1), {"shop": "first."})
+    write_effects(page, _rows("market", 0.2), {"market": "second."})
+    before = _effects(page)
+    spread = [
+        DeviationRow(
+            "D-11",
+            "",
+            "shop",
+            "lightgcn/irllrec",
+            metric="recall@20",
+            seeds=(1, 2),
+            mean=0.3,
+            seed_spread=0.01,
+        )
+    ]
+    for _ in range(2):
+        write_effects(page, spread, {"shop": "third."}, ["D-11"])
+        after = _effects(page)
+        assert after.pop("D-11") == "shop, lightgcn/irllrec: R@20 0.3000 ± 0.0100 over 2 seeds"
+        assert after == {name: effect for name, effect in before.items() if name != "D-11"}
+        text = page.read_text(encoding="utf-8")
+        assert "- `market`: second.\n- `shop`: first.\n- `shop`, D-11: third.\n" in text
+    write_effects(page, _rows("shop", 0.3), {"shop": "fourth."})
+    assert "third." not in page.read_text(encoding="utf-8")
+
+
 def test_a_row_without_any_measurement_says_what_is_missing(page: Path) -> None:
     write_effects(page, _rows("shop", 0.1), {"shop": "first."})
     assert _effects(page)["D-04"].endswith("not measured: no runs of D-04")
