@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from repro.overviews import per_seed
+from repro.results import seed_records
 
 Run = Mapping[str, Any]
 Moment = Literal["start", "best"]
@@ -50,7 +50,7 @@ def loss_share(run: Run, drop: Sequence[str]) -> float | None:
     None where run.json tells no shares.
     """
     terms = terms_of(drop)
-    told = [seed["loss_shares"] for seed in per_seed(run) if seed.get("loss_shares")]
+    told = [seed["loss_shares"] for seed in seed_records(run) if seed.get("loss_shares")]
     if not told or not terms:
         return None
     return float(np.mean([sum(float(shares.get(term, 0.0)) for term in terms) for shares in told]))
@@ -71,7 +71,7 @@ def gradient_share(run: Run, drop: Sequence[str], moment: Moment, scope: Scope =
         A ratio that exceeds 1 where terms pull against each other; None where run.json tells none.
     """
     terms = terms_of(drop)
-    told = [seed["gradient_norms"][moment][scope] for seed in per_seed(run) if seed.get("gradient_norms")]
+    told = [seed["gradient_norms"][moment][scope] for seed in seed_records(run) if seed.get("gradient_norms")]
     whole = [norms for norms in told if norms.get("total")]
     if not whole or not terms:
         return None
@@ -133,7 +133,7 @@ def _touched(whole: Run, without: Run, drop: Sequence[str]) -> list[str]:
 
 def _why_dead(run: Run, term: str) -> str | None:
     """Return why a term does nothing in a model, None where it does something or nothing is told."""
-    told = [seed["loss_shares"] for seed in per_seed(run) if seed.get("loss_shares")]
+    told = [seed["loss_shares"] for seed in seed_records(run) if seed.get("loss_shares")]
     weight = (run.get("hyperparameters") or {}).get(_WEIGHTS[term])
     if told and not any(term in shares for shares in told):
         facts = run.get("released") or {}

@@ -12,7 +12,7 @@ from irllrec.data.storage import read_json
 from repro.errors import ReproError
 from repro.layout import Layout
 from repro.params import Params
-from repro.results import CellResult
+from repro.results import CellResult, seed_records
 from repro.tables.datasets import Cost, datasets_table, efficiency_table
 from repro.tables.model import Table
 
@@ -54,7 +54,7 @@ def efficiency_table_of(cells: Sequence[CellResult]) -> Table:
             name=cell.name,
             seed_count=len(cell.seeds),
             seconds=_mean(map(_seconds, cell.timings.values()), "seconds"),
-            epochs=_mean(per_seed(cell.run), "epochs"),
+            epochs=_mean(seed_records(cell.run), "epochs"),
             peak_bytes=_mean(cell.timings.values(), "peak_bytes"),
             device=str(cell.run.get("device", "–")),
         )
@@ -71,8 +71,3 @@ def _seconds(timing: Mapping[str, Any]) -> dict[str, Any]:
 def _mean(records: Iterable[Mapping[str, Any]], name: str) -> float | None:
     values = [record[name] for record in records if record.get(name) is not None]
     return float(np.mean(values)) if values else None
-
-
-def per_seed(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the records of the single seeds in run.json."""
-    return list((run.get("per_seed") or {}).values())

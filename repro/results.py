@@ -200,3 +200,8 @@ def read_result(layout: Layout, key: str, cell: Cell) -> CellResult:
         _stored=stored,
         vectors=layout.vectors(cell.dataset),
     )
+
+
+def seed_records(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the records of the single seeds in run.json."""
+    return list((run.get("per_seed") or {}).values())

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from repro.overviews import per_seed
-from repro.results import CellResult
+from repro.results import CellResult, seed_records
 
 POPULARITY = "pop"
 LEAST_SHARE = 0.75
@@ -40,7 +39,7 @@ def training_notes(cells: Sequence[CellResult]) -> list[str]:
             if _validation(record) <= least or _validation(record) < share
         ]
         unfinished[cell.name] = _ended_by(seeds, "max_epochs")
-    counts = {cell.name: len(per_seed(cell.run)) for cell in cells}
+    counts = {cell.name: len(seed_records(cell.run)) for cell in cells}
     notes = []
     if told := _told(early, counts):
         against = "no better than pop, or " if popularity else ""
@@ -62,7 +61,7 @@ def _stop_on(cell: CellResult) -> str | None:
 
 def _validated(cell: CellResult) -> list[Mapping[str, Any]]:
     """Return the records of the seeds that were validated."""
-    return [record for record in per_seed(cell.run) if "best_validation" in record]
+    return [record for record in seed_records(cell.run) if "best_validation" in record]
 
 
 def _validation(record: Mapping[str, Any]) -> float:

@@ -121,8 +121,12 @@ def stale_steps(selection: Selection, stale: Sequence[str]) -> dict[str, list[st
 
 
 def ready_tables(params: Params, stale: Sequence[str]) -> list[str]:
-    """Return the stages of tables that are out of date, of data sets of which every cell is up to date."""
-    behind = {
+    """Return the stages of tables that are out of date, of data sets that are prepared and every cell up to date.
+
+    A data set without cells need never have been prepared; then there is not even a folder that its tables watch.
+    """
+    behind = {stage.partition("@")[2] for stage in stale if _kind(stage) == "prepare"}
+    behind |= {
         params.cells[key].dataset
         for stage in stale
         if _kind(stage) in CELL_STAGES and (key := stage.partition("@")[2]) in params.cells

@@ -92,6 +92,7 @@ def test_tables_wait_until_every_cell_of_their_data_set_is_up_to_date(params: Pa
     tables = ["compare@demo", "tabulate@demo"]
     assert ready_tables(params, tables) == tables
     assert ready_tables(params, [f"evaluate@{POP}", *tables]) == []
+    assert ready_tables(params, ["prepare@demo", *tables]) == [], "not prepared: nothing there to read"
 
 
 def test_cores_are_shared_equally_and_everybody_has_one() -> None:
