@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from irllrec import graph
 from irllrec.data import interactions
 from irllrec.data.interactions import Interactions
-from irllrec.graph import BipartiteGraph
+from irllrec.graph import BipartiteGraph, structure
 
 
 @pytest.fixture
@@ -34,5 +33,5 @@ def test_pairs_are_looked_up_in_blocks(table: Interactions, monkeypatch: pytest.
 
 def test_the_graph_is_normalised_in_blocks(table: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = BipartiteGraph(table)
-    monkeypatch.setattr(graph, "BLOCK_EDGES", 17)
+    monkeypatch.setattr(structure, "BLOCK_EDGES", 17)
     np.testing.assert_array_equal(BipartiteGraph(table).values.numpy(), whole.values.numpy())
