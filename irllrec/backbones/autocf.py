@@ -219,7 +219,7 @@ def _normalised(graph: BipartiteGraph, kept: Bool[Tensor, "edge"]) -> Float[Tens
     """Return ``D^-1/2 A D^-1/2`` of the kept edges alone, 0 on all others."""
     values = kept.to(graph.values.dtype)
     scale = graph.row_sums(values).clamp_min(1.0).rsqrt()
-    return values * scale[graph.rows] * scale[graph.columns.long()]
+    return values * graph.by_row(scale) * scale[graph.columns.long()]
 
 
 def _among(uniform: Float[Tensor, "drawn"], count: int) -> Int[Tensor, "drawn"]:

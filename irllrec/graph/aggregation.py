@@ -32,7 +32,7 @@ class _SimilarityAggregation(torch.autograd.Function):
         directed = torch.cat([weights, weights.index_select(0, graph.reverse[graph.pair_count :])])
         sums = graph.row_sums(directed)
         inverse = torch.where(sums == 0, 0.0, 1.0 / sums)
-        values = directed * inverse.index_select(0, graph.rows)
+        values = directed * graph.by_row(inverse)
         ctx.graph = graph
         ctx.save_for_backward(unit, nodes, values, inverse)
         return graph.multiply(values, nodes)
@@ -50,9 +50,7 @@ class _SimilarityAggregation(torch.autograd.Function):
             [forward_edges, backward_edges.index_select(0, graph.reverse[graph.pair_count :])]
         )
         row_means = graph.row_sums(values * value_gradient)
-        weight_gradient = (value_gradient - row_means.index_select(0, graph.rows)) * inverse.index_select(
-            0, graph.rows
-        )
+        weight_gradient = (value_gradient - graph.by_row(row_means)) * graph.by_row(inverse)
         # Both directions of a pair share one cosine; (c + 1) / 2 gives the factor a half.
         cosine_gradient = 0.5 * (weight_gradient + graph.transposed(weight_gradient))
         return graph.multiply(cosine_gradient, unit), nodes_gradient, None

@@ -90,7 +90,7 @@ class BipartiteGraph:
     def mean_values(self) -> Float[Tensor, "edge"]:
         """The entries of ``D^-1 A``: a product with them averages each node's neighbours."""
         degrees = torch.diff(self.row_starts).clamp(min=1).to(self.values.dtype)
-        return (1.0 / degrees).index_select(0, self.rows)
+        return self.by_row(1.0 / degrees)
 
     def propagate(
         self, nodes: Float[Tensor, "node dim"], values: Float[Tensor, "edge"] | None = None
@@ -104,11 +104,12 @@ class BipartiteGraph:
         """
         return _Product.apply(nodes, self, values)
 
-    def layers(
-        self, nodes: Float[Tensor, "node dim"], count: int, values: EdgeValues | None = None
-    ) -> list[Float[Tensor, "node dim"]]:
-        """Return ``nodes`` and the outputs of ``count`` propagations in a row, see :meth:`summed_layers`."""
-        return self.summed_layers(nodes, count, values)[0]
+    def layers(self, nodes: Float[Tensor, "node dim"], count: int) -> list[Float[Tensor, "node dim"]]:
+        """Return ``nodes`` and the outputs of ``count`` propagations in a row, where their sum is not wanted."""
+        outputs = [nodes]
+        for _ in range(count):
+            outputs.append(self.propagate(outputs[-1]))
+        return outputs
 
     def summed_layers(
         self, nodes: Float[Tensor, "node dim"], count: int, values: EdgeValues | None = None
@@ -128,6 +129,10 @@ class BipartiteGraph:
             nodes, self, count, values or EdgeValues(self.values, self.values)
         )
         return [nodes, *outputs], total
+
+    def by_row(self, per_node: Float[Tensor, "node"]) -> Float[Tensor, "edge"]:
+        """Return each entry's number of its row."""
+        return per_node.index_select(0, self.rows)
 
     def transposed(self, values: Float[Tensor, "edge"]) -> Float[Tensor, "edge"]:
         """Return the entries of the transpose, both in CSR order."""
