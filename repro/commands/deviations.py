@@ -72,14 +72,15 @@ def deviations(
     method = check_correction(correction, params)
     chosen = check_metrics(split_list(metrics) or chief_metrics(params))
     names, places = split_list(only), split_list(backbone)
-    tested = [name for name in check_deviations(names) if PRICES[name].kind == "switch"]
+    asked = check_deviations(names)
+    tested = [name for name in asked if PRICES[name].kind == "switch"]
     if write and names and tested:
         raise ReproError(
             f"--write fills in {', '.join(tested)} from one family of tests with all others: leave out --only "
             "(--no-run writes what there is), or name D-11 alone, which has no test."
         )
     datasets = split_list(dataset) or [name for name in params.datasets if reads_text(params, name)]
-    cases = plan(params, check_deviations(names), list(dict.fromkeys(datasets)), places)
+    cases = plan(params, asked, list(dict.fromkeys(datasets)), places)
     cases, params, cells = _results(layout, params, cases, no_run)
     found = {cell.key: cell for cell in cells}
     rows, comparisons = deviation_rows(
@@ -91,7 +92,7 @@ def deviations(
             f"--metric {name}" for name in split_list(metrics)
         ]
         options += [f"--correction {correction}"] if correction else []
-        _write(layout, rows, cells, check_deviations(names) if names else [], options)
+        _write(layout, rows, cells, asked if names else [], options)
 
 
 def _results(

@@ -101,7 +101,7 @@ def shared_stages(params: Params, selection: Selection, stale: Sequence[str]) ->
         wanted = others
     else:
         names = {cell.dataset for cell in cells.values()} | {text_entry(cell) for cell in cells.values()}
-        wanted = [stage for stage in others if stage.startswith("code-") or stage.partition("@")[2] in names]
+        wanted = [stage for stage in others if stage.startswith("code-") or _key(stage) in names]
     if not wanted:
         return []
     read = dict.fromkeys(stage for cell in cells.values() for stage in read_by(cell))
@@ -125,15 +125,13 @@ def ready_tables(params: Params, stale: Sequence[str]) -> list[str]:
 
     A data set without cells need never have been prepared; then there is not even a folder that its tables watch.
     """
-    behind = {stage.partition("@")[2] for stage in stale if _kind(stage) == "prepare"}
+    behind = {_key(stage) for stage in stale if _kind(stage) == "prepare"}
     behind |= {
         params.cells[key].dataset
         for stage in stale
-        if _kind(stage) in CELL_STAGES and (key := stage.partition("@")[2]) in params.cells
+        if _kind(stage) in CELL_STAGES and (key := _key(stage)) in params.cells
     }
-    return [
-        stage for stage in stale if _kind(stage) in TABLE_STAGES and stage.partition("@")[2] not in behind
-    ]
+    return [stage for stage in stale if _kind(stage) in TABLE_STAGES and _key(stage) not in behind]
 
 
 def job_count(asked: int | None, threads: int | None, cells: int, free: int) -> int:
@@ -178,3 +176,7 @@ def visible_gpus(device: str) -> tuple[str, ...]:
 
 def _kind(stage: str) -> str:
     return stage.partition("@")[0]
+
+
+def _key(stage: str) -> str:
+    return stage.partition("@")[2]
