@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from irllrec.seeding import stream
-from repro.beyond_accuracy import has, per_seed
 from repro.layout import Layout
 from repro.metric_kinds import is_accuracy, is_of_lists
 from repro.params import Params
@@ -121,7 +120,7 @@ def streams_of(params: Params, dataset: str, purpose: str) -> Streams:
 
 def scores_of(cell: CellResult, metrics: Sequence[str]) -> Scores:
     """Return a cell as a row of the main table; a metric that it cannot have is NaN."""
-    of_lists = {metric: per_seed(cell, metric) for metric in metrics if is_of_lists(metric)}
+    of_lists = {metric: cell.seed_values(metric) for metric in metrics if is_of_lists(metric)}
     return Scores(
         dataset=cell.cell.dataset,
         backbone=cell.cell.backbone,
@@ -137,7 +136,7 @@ def scores_of(cell: CellResult, metrics: Sequence[str]) -> Scores:
 def _mean(cell: CellResult, metric: str, by_seed: FloatArray | None) -> float:
     if by_seed is not None:
         return float(by_seed.mean())
-    return float(cell.values(metric).mean()) if has(cell, metric) else math.nan
+    return float(cell.values(metric).mean()) if cell.has(metric) else math.nan
 
 
 def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
@@ -224,7 +223,7 @@ def main_questions(cells: Sequence[CellResult], metrics: Sequence[str]) -> list[
     for group in by_backbone(cell for cell in cells if not cell.cell.is_variation).values():
         found = {cell.cell.variant: cell for cell in group}
         rest = [cell for name, cell in found.items() if name != "base"]
-        paired = [metric for metric in metrics if not is_of_lists(metric) and has(group[0], metric)]
+        paired = [metric for metric in metrics if not is_of_lists(metric) and group[0].has(metric)]
         if "base" in found:
             asked += [(Pair(cell, found["base"]), metric) for cell in rest for metric in paired]
         if OURS in found:

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from irllrec.data.prepared import load_titles
-from irllrec.data.storage import read_arrays
 from irllrec.text.evidence import single_line
 from irllrec.text.records import MOST_INTENTS, NodeIds, load_summaries
 from repro.errors import ReproError
@@ -174,11 +173,10 @@ def _prototypes(
 
 
 def _list(cell: CellResult, seed: int, node: int, titles: Sequence[str]) -> tuple[Recommended, ...]:
-    arrays = read_arrays(cell.folder / "top_items.npz", "seeds", "users", "items")
-    if seed not in arrays["seeds"]:
+    if seed not in cell.seeds:
         raise NotDrawableError(f"{cell.name} has no list of the seed {seed}: run `dvc repro`.")
-    row = int(np.flatnonzero(arrays["seeds"] == seed)[0])
-    items = arrays["items"][row, int(np.flatnonzero(arrays["users"] == node)[0])][:LISTED]
+    row = int(np.flatnonzero(cell.seeds == seed)[0])
+    items = cell.lists(LISTED)[row, int(np.flatnonzero(cell.users == node)[0])]
     test = cell.test_pairs()
     hits = set(test.items[test.users == node].tolist())
     return tuple(Recommended(titles[item], int(item) in hits) for item in items if item >= 0)

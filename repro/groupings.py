@@ -12,6 +12,7 @@ from irllrec.data.storage import load_interactions
 from irllrec.evaluation.metrics import METRICS
 from irllrec.evaluation.strata import PUBLISHED_BOUNDS, Stratum, strata_of
 from repro.errors import ReproError
+from repro.metric_kinds import name_of
 from repro.results import CellResult, FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
@@ -128,7 +129,7 @@ class GroupingRequest:
             ReproError: For items, if a metric is none of accuracy.
         """
         for metric in metrics:
-            if self.kind == "items" and metric.partition("@")[0] not in METRICS:
+            if self.kind == "items" and name_of(metric) not in METRICS:
                 raise ReproError(
                     f"{metric} does not count hits, so it cannot be told by test items: choose from "
                     f"{', '.join(METRICS)}, or --by users."

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
+
+from repro.errors import ReproError
 
 ACCURACY = ("recall", "ndcg", "precision", "hit", "mrr")
 """How well the lists meet the held-out items; higher is better, fractions."""
@@ -28,11 +32,52 @@ _HEADERS = {
     "gini": "Gini",
 }
 _DECIMALS = {"novelty": 3, "arp": 2}
+_WRITTEN = re.compile(r"([a-z]+)@([1-9][0-9]?|100)")
+
+
+def check_metrics(metrics: Sequence[str], *, of_lists: bool = False) -> list[str]:
+    """Return the metrics, each once.
+
+    Args:
+        metrics: Such as ``recall@20``.
+        of_lists: Whether metrics without a value for single users are of use, too.
+
+    Raises:
+        ReproError: If one is unknown, its cut-off is not in 1..100, or it has no value for single users and
+            those are what is compared.
+    """
+    if not metrics:
+        raise ReproError("no metric is named: give at least one, for example recall@20.")
+    for metric in metrics:
+        if not is_written_as_metric(metric) or name_of(metric) not in KNOWN:
+            raise ReproError(
+                f"the metric {metric!r} is unknown: write recall, ndcg, precision, hit or mrr, or beyond "
+                "accuracy novelty, arp, diversity, coverage or gini, then @ and a cut-off from 1 to 100, for "
+                "example recall@20."
+            )
+        if is_of_lists(metric) and not of_lists:
+            raise ReproError(
+                f"{metric} is one value for all lists of a seed, so there are no users to pair: see it with "
+                f"`repro table main --metrics {metric}`."
+            )
+        if metric == "diversity@1":
+            raise ReproError("diversity@1 would compare an item with itself: write diversity@2 or more.")
+    return list(dict.fromkeys(metrics))
+
+
+def is_written_as_metric(text: str) -> bool:
+    """Return whether a text is a name, @ and a cut-off from 1 to 100; the name may be unknown."""
+    return _WRITTEN.fullmatch(text) is not None
 
 
 def name_of(metric: str) -> str:
     """Return what a metric measures: ``recall`` of ``recall@20``."""
     return metric.partition("@")[0]
+
+
+def cutoff_of(metric: str) -> int:
+    """Return how many ranks a metric reads: 20 of ``recall@20``."""
+    return int(metric.partition("@")[2])
 
 
 def is_accuracy(metric: str) -> bool:

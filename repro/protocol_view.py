@@ -9,7 +9,7 @@ from repro.assembly import STARS_NOTE, interval_note
 from repro.errors import ReproError
 from repro.figures.model import Figure
 from repro.layout import Layout
-from repro.metric_kinds import is_accuracy, name_of
+from repro.metric_kinds import cutoff_of, is_accuracy, name_of
 from repro.params import Params
 from repro.protocol.models import Splits
 from repro.protocol.orders import order_notes
@@ -227,7 +227,7 @@ def _standing_setting(params: Params, pair: Pair, metric: str | None) -> Setting
             f"{pair.candidate.name} was evaluated with mask {masks[0]} and {pair.reference.name} with "
             f"{masks[1]}: evaluate both alike with `dvc repro`."
         )
-    return Setting(name_of(chosen), int(chosen.partition("@")[2]), masks[0])
+    return Setting(name_of(chosen), cutoff_of(chosen), masks[0])
 
 
 def _mask(cell: CellResult, params: Params) -> str:

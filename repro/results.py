@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,45 +14,20 @@ from irllrec.data.interactions import Interactions
 from irllrec.data.storage import load_interactions, read_arrays, read_json_object
 from irllrec.data.untrusted import read_parquet, values_of
 from irllrec.errors import DataError
-from repro.beyond_accuracy import per_user
+from irllrec.evaluation.beyond_accuracy import coverage, diversity, gini, novelty, popularity
 from repro.errors import ReproError
 from repro.layout import Layout
-from repro.metric_kinds import KNOWN, is_accuracy, is_of_lists, name_of
+from repro.metric_kinds import (
+    check_metrics,
+    cutoff_of,
+    is_accuracy,
+    is_of_lists,
+    is_written_as_metric,
+    name_of,
+)
 from repro.params import Cell
 
 FloatArray = npt.NDArray[np.float64]
-
-METRIC = re.compile(r"([a-z]+)@([1-9][0-9]?|100)")
-
-
-def check_metrics(metrics: Sequence[str], *, of_lists: bool = False) -> list[str]:
-    """Return the metrics, each once.
-
-    Args:
-        metrics: Such as ``recall@20``.
-        of_lists: Whether metrics without a value for single users are of use, too.
-
-    Raises:
-        ReproError: If one is unknown, its cut-off is not in 1..100, or it has no value for single users and
-            those are what is compared.
-    """
-    if not metrics:
-        raise ReproError("no metric is named: give at least one, for example recall@20.")
-    for metric in metrics:
-        if not METRIC.fullmatch(metric) or name_of(metric) not in KNOWN:
-            raise ReproError(
-                f"the metric {metric!r} is unknown: write recall, ndcg, precision, hit or mrr, or beyond "
-                "accuracy novelty, arp, diversity, coverage or gini, then @ and a cut-off from 1 to 100, for "
-                "example recall@20."
-            )
-        if is_of_lists(metric) and not of_lists:
-            raise ReproError(
-                f"{metric} is one value for all lists of a seed, so there are no users to pair: see it with "
-                f"`repro table main --metrics {metric}`."
-            )
-        if metric == "diversity@1":
-            raise ReproError("diversity@1 would compare an item with itself: write diversity@2 or more.")
-    return list(dict.fromkeys(metrics))
 
 
 @dataclass(frozen=True)
@@ -102,8 +76,45 @@ class CellResult:
         """
         if metric not in self._stored:
             check_metrics([metric])
-            self._stored[metric] = self._from_lists(metric) if is_accuracy(metric) else per_user(self, metric)
+            measure = self._accuracy if is_accuracy(metric) else self._beyond_accuracy
+            self._stored[metric] = measure(metric)
         return self._stored[metric]
+
+    def seed_values(self, metric: str) -> FloatArray:
+        """Return any metric of every seed, shape (seed,): that of all lists, or the mean over users.
+
+        Raises:
+            DataError: If the lists are missing.
+            ReproError: If diversity lacks text vectors.
+        """
+        if not is_of_lists(metric):
+            return np.asarray(self.values(metric).mean(axis=1))
+        item_count = self._train_pairs().item_count
+        measure = coverage if name_of(metric) == "coverage" else gini
+        return np.asarray([measure(items, item_count) for items in self.lists(cutoff_of(metric))])
+
+    def has(self, metric: str) -> bool:
+        """Return whether the metric can be computed: diversity needs text vectors."""
+        return name_of(metric) != "diversity" or (self.vectors is not None and self.vectors.is_file())
+
+    def lists(self, cutoff: int | None = None) -> npt.NDArray[np.int32]:
+        """Return the stored lists, shape (seed, user, rank), items best first, -1 past a list's end.
+
+        Args:
+            cutoff: How many ranks of them; None is all that were stored.
+
+        Raises:
+            DataError: If the lists are missing.
+            ReproError: If they are from another evaluation than the per-user values.
+        """
+        arrays = read_arrays(self.folder / "top_items.npz", "seeds", "users", "items")
+        if not all(np.array_equal(arrays[name], getattr(self, name)) for name in ("seeds", "users")):
+            raise ReproError(
+                f"{self.folder}: top_items.npz and per_user.parquet are from different evaluations: "
+                "run `dvc repro` again."
+            )
+        lists: npt.NDArray[np.int32] = arrays["items"][:, :, :cutoff]
+        return lists
 
     def values_on(self, metric: str, items: npt.NDArray[np.bool_]) -> FloatArray:
         """Return the metric where only some items count as test items, shape (seed, user), in [0, 1].
@@ -118,34 +129,45 @@ class CellResult:
         Raises:
             DataError: If the lists are missing.
         """
-        return self._from_lists(metric, items)
+        return self._accuracy(metric, items)
 
     def test_pairs(self) -> Interactions:
         """Return the held-out pairs that this cell was evaluated on."""
         return load_interactions(self.prepared / "test.npz")
 
-    def _from_lists(self, metric: str, items: npt.NDArray[np.bool_] | None = None) -> FloatArray:
+    def _train_pairs(self) -> Interactions:
+        return load_interactions(self.prepared / "train.npz")
+
+    def _accuracy(self, metric: str, items: npt.NDArray[np.bool_] | None = None) -> FloatArray:
         from irllrec.evaluation.metrics import per_user_metrics
 
-        arrays = read_arrays(self.folder / "top_items.npz", "seeds", "users", "items")
-        if not all(np.array_equal(arrays[name], getattr(self, name)) for name in ("seeds", "users")):
-            raise ReproError(
-                f"{self.folder}: top_items.npz and per_user.parquet are from different evaluations: "
-                "run `dvc repro` again."
-            )
-        test = self.test_pairs()
-        users, counted = arrays["users"], slice(None)
+        every_list, test = self.lists(), self.test_pairs()
+        counted: slice | npt.NDArray[np.bool_] = slice(None)
         if items is not None:
             kept = items[test.items]
             test = Interactions.from_pairs(
                 test.users[kept], test.items[kept], test.user_count, test.item_count
             )
-            counted = test.user_degrees[users] > 0
-        values = np.full((len(self.seeds), len(users)), np.nan)
-        for row, lists in enumerate(arrays["items"]):
-            found = per_user_metrics(lists[counted], test, users[counted], [metric])
+            counted = test.user_degrees[self.users] > 0
+        values = np.full(every_list.shape[:2], np.nan)
+        for row, lists in enumerate(every_list):
+            found = per_user_metrics(lists[counted], test, self.users[counted], [metric])
             values[row, counted] = found[metric]
         return values
+
+    def _beyond_accuracy(self, metric: str) -> FloatArray:
+        lists = self.lists(cutoff_of(metric))
+        if name_of(metric) == "diversity":
+            if self.vectors is None or not self.has(metric):
+                raise ReproError(
+                    f"{metric} compares the text vectors of items, and {self.cell.dataset} has none at "
+                    f"{self.vectors}: make them with `dvc repro embed@{self.cell.dataset}`, or leave it out."
+                )
+            vectors = read_arrays(self.vectors, "item_intent")["item_intent"]
+            return np.stack([diversity(items, vectors) for items in lists])
+        measure = novelty if name_of(metric) == "novelty" else popularity
+        train = self._train_pairs()
+        return np.stack([measure(items, train) for items in lists])
 
 
 def read_result(layout: Layout, key: str, cell: Cell) -> CellResult:
@@ -181,7 +203,7 @@ def read_result(layout: Layout, key: str, cell: Cell) -> CellResult:
     stored = {
         name: np.asarray(values[order], dtype=np.float64).reshape(len(seeds), -1)
         for name, values in columns.items()
-        if METRIC.fullmatch(name) and is_accuracy(name)
+        if is_written_as_metric(name) and is_accuracy(name)
     }
     timings = layout.timings(key)
     return CellResult(

@@ -19,6 +19,7 @@ from repro.bundle.contents import SPLIT_FILES
 from repro.bundle.differences import Difference, Part, shown
 from repro.errors import ReproError
 from repro.layout import Layout
+from repro.metric_kinds import name_of
 from repro.params import Params
 from repro.results import CellResult
 
@@ -217,7 +218,7 @@ def stored_metrics(cell: CellResult) -> list[str]:
     import pyarrow.parquet
 
     columns: list[str] = pyarrow.parquet.read_schema(cell.folder / "per_user.parquet").names
-    return [name for name in columns if name.partition("@")[0] in METRICS]
+    return [name for name in columns if name_of(name) in METRICS]
 
 
 def _means(cell: CellResult) -> dict[str, float]:

@@ -14,8 +14,8 @@ from irllrec.evaluation.strata import strata_of
 from repro.cell_requests import COMPONENTS, named
 from repro.errors import ReproError
 from repro.layout import Layout
+from repro.metric_kinds import check_metrics
 from repro.params import Params
-from repro.results import check_metrics
 from repro.sources import load_sources
 from repro.text_params import Record
 from repro.yaml_text import load_yaml, read_yaml_text

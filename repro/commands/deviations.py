@@ -61,10 +61,10 @@ def deviations(
     from repro.deviations import PRICES, check_deviations, plan
     from repro.errors import ReproError
     from repro.layout import Layout
+    from repro.metric_kinds import check_metrics
     from repro.params import load_params
     from repro.pricing import deviation_rows, deviations_table_of
     from repro.redraws import spreads_of_noisy
-    from repro.results import check_metrics
 
     layout = Layout.find()
     params = load_params(layout.params)

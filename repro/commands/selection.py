@@ -119,8 +119,8 @@ def read_options(
     """
     from repro.analysis import all_metrics, chief_metrics
     from repro.layout import Layout
+    from repro.metric_kinds import check_metrics
     from repro.params import load_params
-    from repro.results import check_metrics
 
     layout = Layout.find()
     params = load_params(layout.params)

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from irllrec.evaluation.metrics import per_user_metrics
-from repro.beyond_accuracy import stored_lists
 from repro.metric_kinds import ACCURACY
 from repro.protocol.models import LENGTH, Lists, Models, Splits
 from repro.protocol.settings import CUTOFFS, Setting
@@ -93,7 +92,7 @@ class Rankings:
 
     def _lists(self, mask: str) -> Lists:
         """Return the lists under a mask, and note how far each is known."""
-        users, stored = self.cell.users, stored_lists(self.cell)
+        users, stored = self.cell.users, self.cell.lists()
         if mask == self.standing.mask:
             self._lengths[mask] = np.full(stored.shape[:2], LENGTH)
             return stored

@@ -10,7 +10,6 @@ import scipy.stats
 
 from irllrec.data.prepared import load_split
 from irllrec.data.storage import read_arrays
-from repro.beyond_accuracy import per_seed
 from repro.cli import run
 from repro.layout import Layout
 from repro.params import Params
@@ -53,7 +52,7 @@ def test_values_of_users_are_those_of_their_lists(trained: Layout, params: Param
     cosines = 1 - scipy.spatial.distance.pdist(vectors[listed], "cosine")
     assert cell.values("diversity@10")[seed, user] == pytest.approx(1 - cosines.mean(), abs=1e-9)
     shares = [len(np.unique(one)) / train.item_count for one in lists]
-    assert per_seed(cell, "coverage@10") == pytest.approx(shares)
+    assert cell.seed_values("coverage@10") == pytest.approx(shares)
 
 
 def test_the_main_table_tests_values_of_users_and_shows_the_range_of_the_others(
@@ -64,7 +63,7 @@ def test_the_main_table_tests_values_of_users_and_shows_the_range_of_the_others(
     base, ours = (_cell(trained_grid, params, name) for name in ("base", "irllrec"))
     row = rows["value", "irllrec"]
     for metric in ("coverage@20", "gini@20"):
-        seeds = per_seed(ours, metric)
+        seeds = ours.seed_values(metric)
         assert row[metric] == pytest.approx(seeds.mean(), rel=1e-5)
         assert (row[f"{metric}_lowest_seed"], row[f"{metric}_highest_seed"]) == pytest.approx(
             (seeds.min(), seeds.max()), rel=1e-5
@@ -89,7 +88,7 @@ def test_the_printed_table_has_units_people_can_read(
     text = _printed(capsys, *LINE, ASKED)
     for header in ("Cov@20", "Nov@20", "Gini@20", "ARP@20", "Div@20"):
         assert header in text
-    seeds = per_seed(_cell(trained_grid, params, "base"), "gini@20")
+    seeds = _cell(trained_grid, params, "base").seed_values("gini@20")
     assert f"{seeds.mean():.4f} [{seeds.min():.4f}, {seeds.max():.4f}]" in text
 
 
