@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from irllrec.graph.structure import BipartiteGraph
 from irllrec.native.sparse import edge_products, has_sparse
@@ -38,6 +39,7 @@ class _SimilarityAggregation(torch.autograd.Function):
         return graph.multiply(values, nodes)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         graph: BipartiteGraph = ctx.graph
         unit, nodes, values, inverse = ctx.saved_tensors

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from irllrec.data.interactions import Interactions
 from irllrec.native.sparse import add_product, has_sparse, sparse_product
@@ -230,6 +231,7 @@ class _Product(torch.autograd.Function):
         return graph.multiply(graph.values if values is None else values, nodes)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         graph: BipartiteGraph = ctx.graph
         # The normalised adjacency is symmetric.
@@ -253,6 +255,7 @@ class _Propagation(torch.autograd.Function):
         return total, *layers[1:]
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None, None, None]:
         graph: BipartiteGraph = ctx.graph
         of_total, *of_layers = gradients

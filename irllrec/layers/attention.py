@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 SCORE_BOUND = 10.0
 """Scores are clamped to ± this before they are exponentiated."""
@@ -134,6 +135,7 @@ class _Attention(torch.autograd.Function):
         return _joined([edges.multiply(*each) for each in zip(shares, _heads(value, heads), strict=True)])
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         edges: SymmetricEdges = ctx.edges
         query, key, value, shares, inside = ctx.saved_tensors

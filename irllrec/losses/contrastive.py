@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Num
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from irllrec.errors import ConfigurationError
 from irllrec.native.contrast import contrast, has_contrast
@@ -193,6 +194,7 @@ class _Contrast(torch.autograd.Function):
         return total
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         upstream = gradients[0]
         needed = ctx.needs_input_grad[:3]

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from irllrec.errors import ConfigurationError
 from irllrec.losses.contrastive import BLOCK_ENTRIES, SAFE_TEMPERATURE, unit_rows
@@ -99,6 +100,7 @@ class _Distillation(torch.autograd.Function):
         return total / len(anchors)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         upstream = gradients[0]
         found = [
