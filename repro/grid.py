@@ -119,20 +119,25 @@ def remove(layout: Layout, keys: Sequence[str]) -> None:
         shutil.rmtree(layout.run(cell.dataset, cell.backbone, cell.variant), ignore_errors=True)
 
 
-def remove_dataset(layout: Layout, name: str) -> None:
+def remove_dataset(layout: Layout, name: str) -> bool:
     """Take a data set and its cells out of the grid; ``data/raw/NAME`` stays.
 
+    Of a data set that the pipeline makes itself, such as the embedded one, only the cells are taken out.
+
+    Returns:
+        Whether the data set itself is out of the grid.
+
     Raises:
-        ReproError: If the grid has no such data set, or it is the embedded one.
+        ReproError: If the grid has no such data set.
     """
     from repro.params import load_params
 
     params = load_params(layout.params)
     if name not in params.datasets:
         raise ReproError(f"{layout.params}: no data set {name!r} ({', '.join(params.datasets)}).")
-    if name in params.generated:
-        raise ReproError(f"{name} is made by the pipeline itself and stays; remove its cells one by one.")
     remove(layout, [key for key, cell in params.cells.items() if cell.dataset == name])
+    if name in params.generated:
+        return False
     file = ParamsFile(layout.params)
     file.delete("datasets", name)
     entries = [entry for entry, text in params.text.items() if text.dataset == name]
@@ -142,6 +147,7 @@ def remove_dataset(layout: Layout, name: str) -> None:
     stages = [f"{stage}@{name}" for stage in ("prepare", "compare", "tabulate")]
     stages += [f"{stage}@{entry}" for entry in entries for stage in ("summarize", "embed", "relate")]
     _forget_stages(layout, stages)
+    return True
 
 
 def _with_sources(name: str, text: Mapping[str, Any]) -> dict[str, Any]:

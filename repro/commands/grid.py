@@ -109,7 +109,11 @@ def remove(
     cells: Annotated[list[str] | None, typer.Argument(metavar="CELL...", help="Keys of cells.")] = None,
     dataset: Annotated[
         list[str] | None,
-        typer.Option("--dataset", "-d", help="Remove a data set with all its cells; may be repeated."),
+        typer.Option(
+            "--dataset",
+            "-d",
+            help="Remove a data set with all its cells; may be repeated. Of a generated one only the cells go.",
+        ),
     ] = None,
 ) -> None:
     """Remove cells, or whole data sets, with their runs; DVC's cache keeps these until `dvc gc`.
@@ -125,9 +129,11 @@ def remove(
     layout = Layout.find()
     if cells:
         grid.remove(layout, cells)
+    gone = list(cells or ())
     for name in dataset or ():
-        grid.remove_dataset(layout, name)
-    _tell("removed", [*(cells or ()), *(dataset or ())], "nothing")
+        is_gone = grid.remove_dataset(layout, name)
+        gone.append(name if is_gone else f"all cells of {name}, which the pipeline makes and keeps itself")
+    _tell("removed", gone, "nothing")
 
 
 @app.command("use")

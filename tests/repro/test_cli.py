@@ -53,7 +53,7 @@ def test_without_words_the_help_is_the_answer(capsys) -> None:
         (["grid", "add", "--dataset", "nosuch"], "no data set 'nosuch'"),
         (["grid", "remove", "nosuch"], "no cell 'nosuch'"),
         (["grid", "remove"], "nothing is named"),
-        (["grid", "remove", "--dataset", "demo"], "remove its cells one by one"),
+        (["grid", "remove", "--dataset", "nosuch"], "no data set 'nosuch'"),
         (["grid", "show", "--format", "yaml"], "the format 'yaml' is unknown"),
         (["ablation", "--drop", "NOSUCH"], "component 'NOSUCH'"),
     ],

@@ -2,6 +2,7 @@
 
 import pytest
 
+from repro.cli import run
 from repro.errors import ReproError
 from repro.grid import CellRequest, add_dataset, ensure_cells, remove, remove_dataset
 from repro.layout import Layout
@@ -83,6 +84,19 @@ def test_a_data_set_added_and_removed_leaves_the_file_as_it_was(checkout: Layout
     assert checkout.params.read_text() != before
     remove_dataset(checkout, "amazon")
     assert checkout.params.read_text() == before
+
+
+def test_of_the_embedded_data_set_only_the_cells_go(
+    checkout: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REPRO_ROOT", str(checkout.root))
+    add_dataset(checkout, "amazon", {**AMAZON, "text": UPSTREAM}, published=True)
+    before = load_params(checkout.params)
+    assert run(["grid", "remove", "--dataset", "demo"]) == 0
+    assert "removed: all cells of demo, which the pipeline makes and keeps itself" in capsys.readouterr().err
+    after = load_params(checkout.params)
+    assert after.datasets == before.datasets
+    assert after.cells == {key: cell for key, cell in before.cells.items() if cell.dataset == "amazon"}
 
 
 def test_a_data_set_that_loses_its_text_keeps_no_text_stage(checkout: Layout) -> None:
