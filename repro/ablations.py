@@ -20,8 +20,8 @@ from repro.params import Params
 from repro.results import CellResult
 from repro.statistics.comparison import correct_family
 from repro.tables.comparisons import ComparisonRow, comparison_table
-from repro.tables.main import provenance_notes
 from repro.tables.model import Scalar, Table, figures
+from repro.tables.provenance import provenance_notes
 from repro.training_notes import training_notes
 
 _COLUMNS = ("loss share", "gradient", "released", "parameters")

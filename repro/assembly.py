@@ -23,8 +23,9 @@ from repro.statistics.equivalence import Margin
 from repro.statistics.paired import wilcoxon as wilcoxon_test
 from repro.statistics.verdict import explain, explain_not_worse, not_worse_words, stars, verdict
 from repro.tables.comparisons import ComparisonRow, comparison_table
-from repro.tables.main import OURS, main_table, provenance_notes
+from repro.tables.main import OURS, main_table
 from repro.tables.model import Table, figures, p_text, short_metric
+from repro.tables.provenance import provenance_notes
 from repro.tables.published import Published
 from repro.training_notes import training_notes
 

@@ -17,8 +17,8 @@ from repro.results import CellResult, read_result
 from repro.statistics.claims import finding_of
 from repro.statistics.verdict import CORRECTION_NAMES, stars
 from repro.tables.claims import ClaimRow, TestRow, claims_table
-from repro.tables.main import provenance_notes
 from repro.tables.model import Table
+from repro.tables.provenance import provenance_notes
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from repro.params import Params
 from repro.robustness import CLICKS, RELATIVE, TITLES, Contrast, Curve, NoiseStudy
 from repro.strata_tables import percent_text
 from repro.tables.comparisons import ComparisonRow, comparison_table
-from repro.tables.main import provenance_notes
 from repro.tables.model import Table
+from repro.tables.provenance import provenance_notes
 
 WORDS = {"better": "loses less", "worse": "loses more"}
 

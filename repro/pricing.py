@@ -16,8 +16,8 @@ from repro.results import CellResult
 from repro.statistics.comparison import Comparison, correct_family
 from repro.statistics.verdict import CORRECTION_NAMES, stars, verdict
 from repro.tables.deviations import DeviationRow, deviations_table
-from repro.tables.main import provenance_notes
 from repro.tables.model import Table
+from repro.tables.provenance import provenance_notes
 
 DrawSpreads = Mapping[str, Mapping[str, float]]
 """Key of a cell whose evaluation is noisy → metric → standard deviation between evaluations."""

@@ -28,8 +28,9 @@ from repro.protocol.wording import (
 from repro.results import CellResult
 from repro.statistics.verdict import stars
 from repro.tables.comparisons import ComparisonRow, comparison_table
-from repro.tables.main import OURS, provenance_notes
+from repro.tables.main import OURS
 from repro.tables.model import Scalar, Table, p_text
+from repro.tables.provenance import provenance_notes
 
 BASE = "base"
 

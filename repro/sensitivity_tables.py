@@ -10,8 +10,8 @@ from repro.hyperparameters import TEXT_WIDTH
 from repro.params import Params
 from repro.sensitivity import Point, Sensitivity
 from repro.statistics.verdict import stars, verdict
-from repro.tables.main import provenance_notes
 from repro.tables.model import Mark, Table
+from repro.tables.provenance import provenance_notes
 from repro.tables.sensitivity import SettingRow, grid_table, line_table, value_text
 
 NOT_TUNING = (

@@ -12,7 +12,6 @@ from repro.statistics.interaction import Estimate
 from repro.statistics.verdict import CORRECTION_NAMES, stars
 from repro.stratified import RELATIVE, Cut, Interaction, Stratified
 from repro.tables.comparisons import ComparisonRow, comparison_table
-from repro.tables.main import provenance_notes
 from repro.tables.model import (
     Block,
     Entry,
@@ -25,6 +24,7 @@ from repro.tables.model import (
     p_text,
     short_metric,
 )
+from repro.tables.provenance import provenance_notes
 
 NOT_SHOWN = "not shown"
 """The verdict where no test says that a gain differs between groups."""

@@ -20,8 +20,8 @@ from repro.statistics.reproduction import (
     rank_correlation,
     seed_interval,
 )
-from repro.tables.main import provenance_notes
 from repro.tables.model import Table
+from repro.tables.provenance import provenance_notes
 from repro.tables.published import IRLLREC_DATASETS, Published, PublishedRow
 from repro.tables.verification import Ranking, Verified, verification_table
 from repro.training_notes import training_notes

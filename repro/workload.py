@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.durations import spoken
+from repro.kinship import expected_cost
 from repro.layout import Layout
 from repro.memory import free_bytes, gibibytes
 from repro.memory_plan import advice, model_of, prepared_sizes, text_width, workers_fitting
@@ -59,14 +60,15 @@ def estimate(
             renewed = is_stale(stage, touched) or any(one in stages for one in upstream)
             stages += [stage] if renewed else []
     seconds: float | None = 0.0
+    took = {name: _wall_seconds(layout.timings(name)) for name in params.cells}
     for key, cell in cells.items():
         renewed = any(stage in stages for stage in read_by(cell))
         for stage in (f"{step}@{key}" for step in _PER_CELL):
             renewed = renewed or is_stale(stage, touched)
             stages += [stage] if renewed else []
         if f"train@{key}" in stages:
-            took = _earlier_seconds(layout, params, key)
-            seconds = None if took is None or seconds is None else seconds + took
+            expected = expected_cost(params.cells, key, took)
+            seconds = None if expected is None or seconds is None else seconds + expected
     for name in datasets if tables else ():
         renewed = any(cells[s.partition("@")[2]].dataset == name for s in stages if s.startswith("evaluate@"))
         for stage in (f"compare@{name}", f"tabulate@{name}"):
@@ -200,14 +202,6 @@ def read_by(cell: Cell) -> list[str]:
         return [prepare]
     outputs = {"vectors.npz": ("embed",), "knowledge.npz": ("relate",), entry: ("embed", "relate")}
     return [prepare, *(f"{step}@{entry}" for step in outputs.get(cell.inputs.rpartition("/")[2], ()))]
-
-
-def _earlier_seconds(layout: Layout, params: Params, key: str) -> float | None:
-    """Return the wall seconds of the cell's last training here, else of another of its data set."""
-    dataset = params.cells[key].dataset
-    others = [other for other, cell in params.cells.items() if cell.dataset == dataset]
-    found = (_wall_seconds(layout.timings(name)) for name in (key, *others))
-    return next((seconds for seconds in found if seconds is not None), None)
 
 
 def _wall_seconds(path: Path) -> float | None:

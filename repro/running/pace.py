@@ -11,6 +11,7 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 from repro.durations import spoken
+from repro.kinship import expected_cost
 from repro.layout import Layout
 
 if TYPE_CHECKING:
@@ -85,15 +86,10 @@ class Pace:
 
 
 def earlier_pace(layout: Layout, params: Params, keys: Sequence[str], threads: int) -> Pace:
-    """Return the pace of cells by their last training here, else by others of the data set and objective."""
+    """Return the pace of cells by their last training here, else by their nearest kin of the same objective."""
     costs = {key: _cost(layout.timings(key), threads) for key in params.cells}
-    kinds = {key: (cell.dataset, cell.objective) for key, cell in params.cells.items()}
-    expected: dict[str, float | None] = {}
-    for key in keys:
-        like = [cost for other, cost in costs.items() if cost is not None and kinds[other] == kinds[key]]
-        own = costs[key]
-        expected[key] = own if own is not None else (mean(like) if like else None)
-    return Pace(expected, kinds)
+    expected = {key: expected_cost(params.cells, key, costs, same_objective=True) for key in keys}
+    return Pace(expected, {key: (cell.dataset, cell.objective) for key, cell in params.cells.items()})
 
 
 def longest_first(pace: Pace, keys: Sequence[str]) -> list[str]:

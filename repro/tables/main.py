@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -126,48 +125,6 @@ def best_other(rows: Sequence[Scores], metric: str) -> Scores | None:
     """Return the variant beside irllrec with the highest mean; None where there is no other."""
     others = [row for row in rows if row.variant != OURS]
     return max(others, key=lambda row: row.means[metric]) if others else None
-
-
-def provenance_notes(scores: Sequence[Scores]) -> list[str]:
-    """Return one line that says how the rows were made, and one more where tuning was not even-handed.
-
-    What differs is told per row; rows a fact does not apply to (no text enters base) are passed over.
-    """
-    names = list(dict.fromkeys(name for row in scores for name in row.facts))
-    parts = []
-    for name in names:
-        holders: dict[str, list[str]] = {}
-        for row in scores:
-            if row.facts.get(name, ABSENT) != ABSENT:
-                holders.setdefault(row.facts[name], []).append(row.name)
-        if len(holders) == 1:
-            parts.append(f"{name} {next(iter(holders))}")
-        elif holders:
-            parts.append(
-                f"{name} "
-                + ", ".join(f"{value} ({_shared(rows, scores)})" for value, rows in holders.items())
-            )
-    return [f"Provenance: {'; '.join(parts)}.", *_budget_notes(scores)] if parts else []
-
-
-def _budget_notes(scores: Sequence[Scores]) -> list[str]:
-    """Return the sentence that names unequal tuning budgets; none where all tuned rows had the same."""
-    budgets: dict[int, list[str]] = {}
-    for row in scores:
-        found = re.fullmatch(r"tuned \((\d+) trials?\)", row.facts.get("settings", ""))
-        if found:
-            budgets.setdefault(int(found[1]), []).append(row.name)
-    if len(budgets) <= 1:
-        return []
-    told = ", ".join(f"{count} for {_shared(budgets[count], scores)}" for count in sorted(budgets))
-    return [f"Tuning budgets are unequal, in trials: {told}; a row with more had more chances to look good."]
-
-
-def _shared(names: list[str], scores: Sequence[Scores]) -> str:
-    """Return the variants of these rows where that names them exactly, else the whole row names."""
-    variants = list(dict.fromkeys(name.rsplit("/", 1)[1] for name in names))
-    exactly = {row.name for row in scores if row.variant in variants} == set(names)
-    return ", ".join(variants if exactly else names)
 
 
 def _by(rows: Iterable[Scores], attribute: str) -> list[tuple[str, list[Scores]]]:
