@@ -143,12 +143,26 @@ def holder(layout: Layout) -> Record | None:
 
 def busy_sentence(layout: Layout) -> str:
     """Return who keeps DVC from this checkout, and what to do."""
-    record = holder(layout) or Record.unknown()
     try:
-        refuse_living_pipeline(layout)
+        refuse_others(layout)
     except ReproError as error:
         return str(error)
-    return _refusal(record, layout)
+    return _refusal(holder(layout) or Record.unknown(), layout)
+
+
+def refuse_others(layout: Layout) -> None:
+    """Raise if another process is at work here; clear away what killed processes of DVC left.
+
+    A ``repro`` that started DVC is named before its DVC is: it is what people know of and can stop.
+
+    Raises:
+        ReproError: Naming the process, since when, and what to do.
+    """
+    ours = bool(_held.get(layout.root)) or _is_inherited(layout)
+    record = None if ours else holder(layout)
+    if record is not None and record.pid > 0:
+        raise ReproError(_refusal(record, layout))
+    refuse_living_pipeline(layout)
 
 
 def _refusal(record: Record, layout: Layout) -> str:

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro.attended_dvc import LIFELINE
-from repro.checkout_lock import descriptors, inherited, writing
+from repro.checkout_lock import descriptors, inherited, refuse_others, writing
 from repro.dvc_words import is_busy, sentence_of
 from repro.errors import ReproError
 from repro.failures import INTERRUPTED, OUR_BUG, StageBugError
 from repro.layout import Layout, text_sources
-from repro.pipeline_holders import refuse_living_pipeline
 from repro.processes import wait_and_pass_signals
 from repro.remarks import remark
 from repro.stages.entry import FAILURE_FILE, VERBOSITY, quiet_threads
@@ -136,7 +135,7 @@ def stale_stages(layout: Layout, targets: Sequence[str] = ()) -> list[str]:
     ]
     done = _ask_dvc(layout, command)
     if done.returncode != 0 and is_busy(done.stderr):
-        refuse_living_pipeline(layout)  # else it was the record of a killed one, which is gone now
+        refuse_others(layout)  # else it was the record of a killed one, which is gone now
         done = _ask_dvc(layout, command)
     if done.returncode != 0:
         raise ReproError(sentence_of(layout, done.stderr))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
 import platform
 import shlex
+import signal
 import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -83,8 +85,9 @@ class Record:
 
     def how_to_stop(self) -> str:
         """Return the command that stops the process, with a leading space; empty where none would."""
-        here = self.pid > 0 and self.host == platform.node()
-        return f" with `kill -INT {self.pid}`" if here and not self.is_dead() else ""
+        if self.pid <= 0 or self.host != platform.node() or self.is_dead():
+            return ""
+        return f" with `kill {'' if _ignores_interrupts(self.pid) else '-INT '}{self.pid}`"
 
     def _began(self) -> datetime | None:
         try:
@@ -122,6 +125,18 @@ def is_same_process(pid: int, began: datetime | None) -> bool:
     except (psutil.Error, OverflowError, ValueError, OSError):
         return True
     return began is None or started <= began + timedelta(hours=1)
+
+
+def _ignores_interrupts(pid: int) -> bool:
+    """Return whether Ctrl-C does nothing to a process, as where a script started it with ``&``.
+
+    Only Linux tells; elsewhere the answer is no.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+        (ignored,) = (int(line.split()[1], 16) for line in lines if line.startswith("SigIgn:"))
+        return bool(ignored >> (signal.SIGINT - 1) & 1)
+    return False
 
 
 def _user() -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from repro.errors import ReproError
 from repro.layout import Layout
-from repro.lock_records import Record
+from repro.lock_records import LONGEST_COMMAND, Record
 
 
 def refuse_living_pipeline(layout: Layout) -> None:
@@ -111,8 +111,8 @@ def _command(words: list[str]) -> str:
     """Return a command line as its user typed it: without the interpreter and folders."""
     for number, word in enumerate(words):
         if Path(word).name in ("dvc", "dvc.py"):
-            return " ".join(["dvc", *words[number + 1 :]])
-    return " ".join(words)
+            return " ".join(["dvc", *words[number + 1 :]])[:LONGEST_COMMAND]
+    return " ".join(words)[:LONGEST_COMMAND]
 
 
 @contextlib.contextmanager

@@ -117,11 +117,18 @@ def _interrupt(number: int, frame: object) -> None:
 
 @contextmanager
 def handling(numbers: Sequence[signal.Signals], handler: Callable[[int, object], None]) -> Iterator[None]:
-    """Give signals to ``handler`` for a while; only the main thread can, in another nothing is changed."""
+    """Give signals to ``handler`` for a while; only the main thread can, in another nothing is changed.
+
+    A hang-up that is ignored stays ignored: that is what ``nohup`` asks for.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = {number: signal.signal(number, handler) for number in numbers}
+    previous = {
+        number: signal.signal(number, handler)
+        for number in numbers
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield
     finally:

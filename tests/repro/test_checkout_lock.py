@@ -66,12 +66,15 @@ def test_of_two_of_ours_the_second_says_who_and_since_when_and_changes_nothing(p
     before = pipeline.params.read_bytes()
     refused = _repro(pipeline, "grid", "add", "--backbone", "sgl", "--objective", "base")
     assert refused.returncode == 1
-    assert re.fullmatch(
+    sentence = (
         rf"`-c` \(process {first.pid}\) is at work in {pipeline.root} since \d\d:\d\d \(for \d+ s\): wait for "
-        rf"it to end \(--wait does\), or stop it with `kill -INT {first.pid}`; nothing was changed\.\n",
-        refused.stderr,
+        rf"it to end \(--wait does\), or stop it with `kill -INT {first.pid}`; nothing was changed\.\n"
     )
+    assert re.fullmatch(sentence, refused.stderr)
     assert pipeline.params.read_bytes() == before
+    read = _repro(pipeline, "table", "main", "--no-run")
+    assert read.returncode == 1
+    assert re.fullmatch(sentence, read.stderr), "DVC is busy, and the command that started it is named"
     waiting = start(
         pipeline, "-c", "import sys; from repro.cli import run; sys.exit(run(sys.argv[1:]))",
         "grid", "add", "--wait", "--backbone", "sgl", "--objective", "base",
@@ -299,6 +302,24 @@ def test_the_time_is_told_as_people_say_it_and_not_from_a_clock_set_back(since: 
     assert re.fullmatch(who + told, sentence)
     assert not record.is_dead()
     assert record.how_to_stop() == ""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux tells what a process ignores")
+@pytest.mark.parametrize(("ignored", "word"), [(True, ""), (False, "-INT ")])
+def test_a_process_that_ignores_ctrl_c_is_stopped_in_another_way(ignored: bool, word: str) -> None:
+    """A script that starts something with ``&`` makes it ignore Ctrl-C."""
+    words = [
+        sys.executable,
+        "-c",
+        f"import signal, sys; {'signal.signal(2, signal.SIG_IGN)' if ignored else ''}",
+    ]
+    words[2] += "\nprint('ready', flush=True); sys.stdin.read()"
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        record = Record("repro sweep", process.pid, platform.node(), "nobody", datetime.now(UTC).isoformat())
+        assert record.how_to_stop() == f" with `kill {word}{process.pid}`"
+        process.communicate()
 
 
 @pytest.mark.parametrize(
