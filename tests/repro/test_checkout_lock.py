@@ -68,7 +68,7 @@ def test_of_two_of_ours_the_second_says_who_and_since_when_and_changes_nothing(p
     assert refused.returncode == 1
     sentence = (
         rf"`-c` \(process {first.pid}\) is at work in {pipeline.root} since \d\d:\d\d \(for \d+ s\): wait for "
-        rf"it to end \(--wait does\), or stop it with `kill -INT {first.pid}`; nothing was changed\.\n"
+        rf"it to end \(--wait does\), or stop it with `kill (-INT )?{first.pid}`; nothing was changed\.\n"
     )
     assert re.fullmatch(sentence, refused.stderr)
     assert pipeline.params.read_bytes() == before
@@ -308,12 +308,11 @@ def test_the_time_is_told_as_people_say_it_and_not_from_a_clock_set_back(since: 
 @pytest.mark.parametrize(("ignored", "word"), [(True, ""), (False, "-INT ")])
 def test_a_process_that_ignores_ctrl_c_is_stopped_in_another_way(ignored: bool, word: str) -> None:
     """A script that starts something with ``&`` makes it ignore Ctrl-C."""
-    words = [
-        sys.executable,
-        "-c",
-        f"import signal, sys; {'signal.signal(2, signal.SIG_IGN)' if ignored else ''}",
-    ]
-    words[2] += "\nprint('ready', flush=True); sys.stdin.read()"
+    program = (
+        f"import signal, sys; signal.signal(signal.SIGINT, signal.{'SIG_IGN' if ignored else 'SIG_DFL'})\n"
+        "print('ready', flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", program]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
