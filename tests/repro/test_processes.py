@@ -12,14 +12,13 @@ import pytest
 PROGRAM = """
 import signal, time
 from repro.processes import handling
-seen = []
-if {nohup}:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+seen, before = [], signal.getsignal(signal.SIGTERM)
+signal.signal(signal.SIGHUP, signal.SIG_IGN if {nohup} else signal.SIG_DFL)
 with handling((signal.SIGTERM, signal.SIGHUP), lambda number, frame: seen.append(signal.Signals(number).name)):
     print("ready", flush=True)
     while "SIGTERM" not in seen:
         time.sleep(0.01)
-print(seen, signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
+print(seen, signal.getsignal(signal.SIGTERM) == before)
 """
 
 
