@@ -40,7 +40,7 @@ def identical(pair: Pair, metrics: Sequence[str]) -> bool:
 
 def seed_spread(cell: CellResult, metric: str) -> float:
     """Return the standard deviation over seeds of the metric's mean over users; needs two seeds."""
-    return float(np.std(cell.values(metric).mean(axis=1), ddof=1))
+    return float(np.std(cell.seed_values(metric), ddof=1))
 
 
 def deviation_rows(

@@ -59,16 +59,11 @@ def estimate(
         for stage, upstream in _data_stages(params, name, entries, read).items():
             renewed = is_stale(stage, touched) or any(one in stages for one in upstream)
             stages += [stage] if renewed else []
-    seconds: float | None = 0.0
-    took = {name: _wall_seconds(layout.timings(name)) for name in params.cells}
     for key, cell in cells.items():
         renewed = any(stage in stages for stage in read_by(cell))
         for stage in (f"{step}@{key}" for step in _PER_CELL):
             renewed = renewed or is_stale(stage, touched)
             stages += [stage] if renewed else []
-        if f"train@{key}" in stages:
-            expected = expected_cost(params.cells, key, took)
-            seconds = None if expected is None or seconds is None else seconds + expected
     for name in datasets if tables else ():
         renewed = any(cells[s.partition("@")[2]].dataset == name for s in stages if s.startswith("evaluate@"))
         for stage in (f"compare@{name}", f"tabulate@{name}"):
@@ -76,6 +71,7 @@ def estimate(
             stages += [stage] if renewed else []
     known = set(stages)
     stages += [stage for stage in stale if stage not in known]
+    seconds = _training_seconds(layout, params, [key for key in cells if f"train@{key}" in stages])
     overhead = 3.0 + 1.5 * len(stages)
     return Work(tuple(stages), None if seconds is None else seconds + overhead)
 
@@ -202,6 +198,16 @@ def read_by(cell: Cell) -> list[str]:
         return [prepare]
     outputs = {"vectors.npz": ("embed",), "knowledge.npz": ("relate",), entry: ("embed", "relate")}
     return [prepare, *(f"{step}@{entry}" for step in outputs.get(cell.inputs.rpartition("/")[2], ()))]
+
+
+def _training_seconds(layout: Layout, params: Params, keys: Sequence[str]) -> float | None:
+    """Return about how long cells train one after the other, None where that of one is not known."""
+    if not keys:
+        return 0.0
+    took = {key: _wall_seconds(layout.timings(key)) for key in params.cells}
+    expected = [expected_cost(params.cells, key, took) for key in keys]
+    known = [seconds for seconds in expected if seconds is not None]
+    return sum(known) if len(known) == len(expected) else None
 
 
 def _wall_seconds(path: Path) -> float | None:
